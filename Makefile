@@ -12,7 +12,7 @@ PIP = $(BIN)/pip install --disable-pip-version-check --progress-bar off
 STEPS = awk '/^Collecting /{print "  " $$2} /^Building wheel/{print "  building " $$4} \
 	/^Installing collected/{print "  installing these, which takes a while"} {fflush()}'
 
-.PHONY: demo test quick check conformance chaos bench draw lock wheel-test clean
+.PHONY: demo test quick check conformance conversations chaos bench draw lock wheel-test clean
 
 # Tools are installed once, and again when the list of them changes.
 $(VENV)/.run: pyproject.toml requirements.lock
@@ -46,6 +46,9 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts
 
 conformance: $(VENV)/.dev  ## every journey on every carrier, streaming and native, as a matrix
 	@$(BIN)/python -m tests.contract.conformance $(CARRIERS)
+
+conversations: $(VENV)/.dev  ## scripted conversations, judged on the audio that callers hear, as a table
+	@$(BIN)/python -m tests.conversations $(TALKS)
 
 chaos: $(VENV)/.dev  ## kills real processes under live calls and reads the carrier's ledger
 	@$(BIN)/python -m pytest -q -m chaos tests/chaos -p no:cacheprovider --timeout 900 -s

@@ -213,6 +213,7 @@ class Speaker:
             reason=str(failure) if known else type(failure).__name__,
             retryable=isinstance(failure, ServiceError) and failure.retryable and not hung,
             hung=hung,
+            sent=sent,
         )
         _log.warning("TTS failed", extra={**self._facts(speak), "reason": failed.reason})
         if speak.or_clip and not sent:

@@ -2,7 +2,8 @@
 
 Shared by the simulators of speech and models; each passes its own subclass of `Do` where it can fail in more ways. A
 rule is `{"where": "speech", "match": "regex", "skip": 0, "times": 2, "do": {"status": 429, "retry_after_s": 1}}`;
-without `times` it holds until it is replaced. Knows HTTP; does not know what a response contains.
+without `times` it holds until it is replaced, and with a `name` it is counted by itself. Knows HTTP; does not know what
+a response contains.
 """
 
 import asyncio
@@ -66,12 +67,14 @@ class Do(BaseModel):
 
 
 class ListenDo(Do):
-    """How one socket of speech recognition, or one transcript of it, fails besides."""
+    """How one socket of speech recognition, or one transcript of it, fails besides. `words`: while a turn lasts."""
 
     mute: bool = False
-    """socket: say nothing any more once it is ready."""
+    """socket: say nothing any more once it is ready. words: from now on."""
     garbage: bool = False
-    """socket: send nonsense before everything else."""
+    """socket: send nonsense before everything else. words: now."""
+    drop: bool = False
+    """words: reset the socket now."""
     drop_after_ms: int | None = Field(default=None, ge=1)
     """socket: reset it when that much audio has come."""
     duplicate: bool = False
@@ -90,6 +93,8 @@ class Rule(BaseModel, Generic[D]):
     model_config = ConfigDict(extra="forbid")
 
     where: str
+    name: str = ""
+    """Counted under it too, so that one of several rules of a place can be shown to have struck."""
     match: Pattern = ""
     skip: int = Field(default=0, ge=0)
     """The number of matching requests to leave unharmed first."""
@@ -123,8 +128,14 @@ class Rules(Generic[D]):
                 if not rule.times:
                     self._rules.remove(rule)
             self.struck[where] += 1
+            if rule.name:
+                self.struck[rule.name] += 1
             return rule.do
         return self._well
+
+    def has(self, where: str) -> bool:
+        """Whether there is a rule for this place: what costs time is then done for it."""
+        return any(rule.where == where for rule in self._rules)
 
 
 async def hang(request: web.Request) -> None:

@@ -30,7 +30,8 @@ class ListenPosted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     misbehave: list[Rule[ListenDo]] | None = None
-    """Where: `listen` (per socket), `transcript` (per utterance), `eager` (Flux: per eager end; only `delay_ms`)."""
+    """Where: `listen` (per socket; matches its query), `transcript` (per utterance), `words` (in the middle of a turn,
+    once what was recognised of it matches), `eager` (Flux: per eager end; only `delay_ms`)."""
     api_key: str | None = None
     end_on_symbol: bool | None = None
     """End a turn at the END tone, not after the silence: endpointing without delay."""
@@ -60,10 +61,13 @@ class ListenScript:
 
 
 def add_script(app: web.Application, script: ListenScript) -> None:
-    """Add `/_sim/script`: POST replaces the sections it names, DELETE resets the script."""
+    """Add `/_sim/script`: POST replaces the sections it names, GET counts the faults, DELETE resets the script."""
 
     async def post(request: web.Request) -> web.Response:
         script.post(await read_model(request, ListenPosted))
+        return json_reply({"struck": script.rules.struck})
+
+    async def get(_: web.Request) -> web.Response:
         return json_reply({"struck": script.rules.struck})
 
     async def delete(_: web.Request) -> web.Response:
@@ -71,6 +75,7 @@ def add_script(app: web.Application, script: ListenScript) -> None:
         return web.Response(status=204)
 
     app.router.add_post("/_sim/script", post)
+    app.router.add_get("/_sim/script", get)
     app.router.add_delete("/_sim/script", delete)
 
 
@@ -165,9 +170,20 @@ class Listening:
             return
         for fact in facts:
             await self._report(fact)
+        if self._script.rules.has("words") and (text := self.hearing.so_far):
+            await self._fail_in_turn(text)
         if self.hearing.now_ms - self._progress_ms >= _PROGRESS_MS:
             self._progress_ms = self.hearing.now_ms
             await self.progress(self.hearing.so_far)
+
+    async def _fail_in_turn(self, text: str) -> None:
+        do = self._script.rules.take("words", text)
+        self._is_mute = self._is_mute or do.mute
+        for nonsense in GARBAGE if do.garbage else ():
+            await self._socket.send_str(nonsense)
+        if do.drop:
+            self.line["outcome"] = "cut"
+            await cut_off(self.request)
 
     async def _report(self, fact: Fact) -> None:
         if isinstance(fact, SpeechStarted):
@@ -241,7 +257,7 @@ class Listener:
         status = self._problem(request)
         if status is not None:
             return self._refuse(status, None)
-        do = self._script.rules.take("listen")
+        do = self._script.rules.take("listen", request.query_string)
         instead = await in_place_of_answer(request, line, do, self._refuse)
         if instead is not None:
             return instead

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from simulators.ledger import Ledger
 
-__all__ = ["add_control", "facts_of", "json_reply", "main", "port_of", "read_model"]
+__all__ = ["add_addresses", "add_control", "facts_of", "json_reply", "main", "port_of", "read_model"]
 
 _SECRET = frozenset({"authorization", "xi-api-key", "cookie", "proxy-authorization"})
 
@@ -54,20 +54,31 @@ def port_of(runner: web.AppRunner) -> int:
     return port
 
 
+def add_addresses(app: web.Application) -> None:
+    """Serve every route also below `/at/NAME`: the same service at an address for which clients keep a breaker."""
+    for route in list(app.router.routes()):
+        if route.resource is not None and route.method != "HEAD":
+            app.router.add_route(route.method, f"/at/{{address}}{route.resource.canonical}", route.handler)
+
+
 def add_control(app: web.Application, ledger: Ledger, health: Callable[[], dict[str, Any]]) -> None:
     """Add `/_sim/health`, `/_sim/ledger` and `/_sim/connections`.
 
     GET of the ledger takes `kind` (repeatable), `after` (a `seq`) and `wait_s` (wait for a newer line); DELETE drops
-    all lines. DELETE of the connections closes every other one, also those that a client keeps for later.
+    all lines. GET of the connections counts every other one, also those that a client keeps for later; DELETE closes
+    them.
     """
-    connections: set[asyncio.Transport] = set()
+    connections: set[asyncio.BaseTransport] = set()
 
     @web.middleware
     async def remember(request: web.Request, handler: Handler) -> web.StreamResponse:
         connections.difference_update([each for each in connections if each.is_closing()])
-        if isinstance(request.transport, asyncio.Transport):
+        if request.transport is not None:
             connections.add(request.transport)
         return await handler(request)
+
+    async def get_connections(request: web.Request) -> web.Response:
+        return json_reply({"open": sum(not each.is_closing() for each in connections - {request.transport})})
 
     async def delete_connections(request: web.Request) -> web.Response:
         for connection in connections - {request.transport}:
@@ -89,6 +100,7 @@ def add_control(app: web.Application, ledger: Ledger, health: Callable[[], dict[
         return web.Response(status=204)
 
     app.middlewares.append(remember)
+    app.router.add_get("/_sim/connections", get_connections)
     app.router.add_delete("/_sim/connections", delete_connections)
     app.router.add_get("/_sim/health", get_health)
     app.router.add_get("/_sim/ledger", get_ledger)

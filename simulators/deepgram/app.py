@@ -9,7 +9,7 @@ from simulators.deepgram.nova import Nova
 from simulators.deepgram.speak import Speak
 from simulators.ledger import Ledger
 from simulators.listening import Listener, ListenScript, add_script
-from simulators.service import add_control, json_reply
+from simulators.service import add_addresses, add_control, json_reply
 
 __all__ = ["build"]
 
@@ -37,6 +37,7 @@ def build() -> web.Application:
     app.router.add_post("/v1/speak", Speak(script, ledger))
     app.router.add_get("/v1/listen", nova)
     app.router.add_get("/v2/listen", flux)
+    add_addresses(app)
     add_script(app, script)
     add_control(app, ledger, lambda: {"sockets": len(nova.open) + len(flux.open)})
 

@@ -17,7 +17,7 @@ from simulators.elevenlabs.scribe import Scribe, problem
 from simulators.faults import CLIENT_GONE, in_place_of_answer, send_all
 from simulators.ledger import Ledger
 from simulators.listening import Listener, ListenScript, add_script
-from simulators.service import add_control, facts_of, json_reply
+from simulators.service import add_addresses, add_control, facts_of, json_reply
 from simulators.tones import encode_mulaw, encode_pcm16
 from simulators.wrong_audio import disguised
 
@@ -46,8 +46,14 @@ def build() -> web.Application:
     app.router.add_post("/v1/text-to-speech/{voice_id}/stream", voice.speak)
     app.router.add_get("/v1/text-to-speech/{voice_id}/multi-stream-input", contexts)
     app.router.add_get("/v1/speech-to-text/realtime", scribe)
+    add_addresses(app)
     add_script(app, script)
-    add_control(app, ledger, lambda: {"struck": script.rules.struck, "sockets": len(scribe.open) + len(contexts.open)})
+
+    def health() -> dict[str, Any]:
+        sockets = {"sockets": len(scribe.open) + len(contexts.open), "listening": len(scribe.open)}
+        return {"struck": script.rules.struck, **sockets, "contexts": contexts.live}
+
+    add_control(app, ledger, health)
 
     async def hang_up(_: web.Application) -> None:
         await scribe.hang_up()

@@ -34,6 +34,12 @@ class Contexts:
         self._ledger = ledger
         self._formats = formats
         self.open: set[web.WebSocketResponse] = set()
+        self._sessions: set[_Socket] = set()
+
+    @property
+    def live(self) -> int:
+        """Contexts that are open, on all sockets."""
+        return sum(session.contexts for session in self._sessions)
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         line = self._ledger.write(
@@ -53,6 +59,7 @@ class Contexts:
         self.open.add(socket)
         line["outcome"] = "client_gone"
         session = _Socket(self._script, self._ledger, request=request, socket=socket, line=line, encode=encode)
+        self._sessions.add(session)
         try:
             if self._script.accepts(request.headers.get("xi-api-key", "")):
                 await session.serve()
@@ -62,6 +69,7 @@ class Contexts:
             pass  # already recorded as the outcome
         finally:
             self.open.discard(socket)
+            self._sessions.discard(session)
             session.close()
         return socket
 
@@ -86,6 +94,10 @@ class _Socket:
         self._texts: dict[str, str] = {}  # of every open context: what was not flushed yet
         self._speaking: dict[str, asyncio.Task[None]] = {}
         self._closing: set[str] = set()  # their end is sent as soon as they have spoken
+
+    @property
+    def contexts(self) -> int:
+        return len(self._texts)
 
     async def serve(self) -> None:
         while True:
@@ -152,6 +164,7 @@ class _Socket:
                 line["outcome"] = "refused"
                 code = "rate_limit_exceeded" if do.status == 429 else "internal_server_error"
                 await self._send({"contextId": context, "error": code, "message": "The simulator's script says so."})
+                self._forget(context)
                 return
             body = self._encode(text) if do.disguise is None else disguised(do.disguise, text)[0]
             end = len(body) if do.cut_after_bytes is None else min(len(body), do.cut_after_bytes)
@@ -176,9 +189,14 @@ class _Socket:
             line["outcome"] = "cancelled"
             raise
 
-    async def _end(self, context: str) -> None:
+    def _forget(self, context: str) -> None:
+        """It is over: an error ends it too."""
         self._closing.discard(context)
-        del self._texts[context]
+        self._speaking.pop(context, None)
+        self._texts.pop(context, None)
+
+    async def _end(self, context: str) -> None:
+        self._forget(context)
         await self._send({"isFinal": True, "contextId": context})
 
     async def _send(self, event: dict[str, Any]) -> None:

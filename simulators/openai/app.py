@@ -13,7 +13,7 @@ from simulators.openai.realtime import Realtime
 from simulators.openai.script import Posted, Script
 from simulators.openai.speech import Speech
 from simulators.openai.transcriptions import Transcriptions, models
-from simulators.service import add_control, facts_of, json_reply, read_model
+from simulators.service import add_addresses, add_control, facts_of, json_reply, read_model
 
 __all__ = ["build"]
 
@@ -35,6 +35,7 @@ def build() -> web.Application:
     app.router.add_get("/v1/realtime", on_realtime)
     app.router.add_post("/v1/audio/transcriptions", Transcriptions(script, ledger))
     app.router.add_get("/v1/models", models)
+    add_addresses(app)
     add_control(app, ledger, lambda: {"sockets": len(realtime.open) + len(voice.open)})
     _add_script(app, script)
 

@@ -177,6 +177,8 @@ class _Session:
         self._line["audio_ms"] = self._hearing.now_ms
         if self._settings.transcribes_live:
             await self._send_live()
+        if self._script.rules.has("words") and (text := self._hearing.so_far):
+            await self._fail_in_turn(text)
 
     async def _send_live(self) -> None:
         """Send what is new in the transcript of the turn that is being spoken."""
@@ -185,6 +187,15 @@ class _Session:
             self._item = self._item or self._new_item()
             new, self._live = text[len(self._live) :], text
             await self._transcripts.send_delta(self._item, new)
+
+    async def _fail_in_turn(self, text: str) -> None:
+        do = self._script.rules.take("words", text)
+        self._is_mute = self._is_mute or do.mute
+        for nonsense in GARBAGE if do.garbage else ():
+            await self._socket.send_str(nonsense)
+        if do.drop:
+            self._line["outcome"] = "cut"
+            await cut_off(self._request)
 
     async def _on_commit(self, _: dict[str, Any]) -> None:
         buffered_ms = self._hearing.now_ms - self._emptied_ms

@@ -18,7 +18,8 @@ class OpenAIDo(ListenDo):
     """Further faults.
 
     Where: `chat`, `speech`, `transcription` (the request), `realtime` (per socket), `transcript` (per utterance),
-    `voice` (per socket that speaks), `reading` (per text that is read aloud).
+    `words` (in the middle of a turn, once what was recognised of it matches), `voice` (per socket that speaks),
+    `reading` (per text that is read aloud).
     """
 
     drop_after_appends: int | None = Field(default=None, ge=1)

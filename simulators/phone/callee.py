@@ -14,7 +14,9 @@ from simulators.phone.line import FRAME_MS, Line
 from simulators.phone.persona import (
     Beep,
     CutSocket,
+    Echo,
     HangUp,
+    Hiss,
     Interrupt,
     Noise,
     Persona,
@@ -59,6 +61,10 @@ class _Person:
                 await self._wait_heard(step)
             case WaitQuiet():
                 await self._patiently(step, lambda: self._spoken_to() and self._quiet(step.ms), step.within_ms)
+            case Hiss(amplitude):
+                self._line.room.hiss(amplitude)
+            case Echo(after_ms, for_ms, gain):
+                self._line.room.echo(after_ms=after_ms, for_ms=for_ms, gain=gain)
             case Beep():
                 await self._beep()
             case Press(digits):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from simulators.phone.room import Room
 from simulators.tones import encode_mulaw, mulaw_from_pcm16
 
 __all__ = ["FRAME_BYTES", "FRAME_MS", "SILENCE", "Hearing", "Line", "Recording", "Voice"]
@@ -153,6 +154,7 @@ class Line:
     def __init__(self) -> None:
         self.hearing = Hearing()
         self.speaker = Voice()
+        self.room = Room()
         self.heard = Recording()
         self.said = Recording()
         self.ticks = 0
@@ -183,7 +185,7 @@ class Line:
             self.heard.put(self.ticks, heard)
             if heard != SILENCE:
                 self.last_heard_tick = self.ticks
-        said = self.speaker.next_frame()
+        said = self.room.mix(self.speaker.next_frame(), heard)
         if said is not None:
             self.said.put(self.ticks, said)
         if self.carry is not None:

@@ -13,7 +13,9 @@ from typing import Any
 __all__ = [
     "Beep",
     "CutSocket",
+    "Echo",
     "HangUp",
+    "Hiss",
     "Interrupt",
     "Noise",
     "Persona",
@@ -90,6 +92,22 @@ class Noise:
 
 
 @dataclass(frozen=True)
+class Hiss:
+    """From now on a noise around the callee, in steps of s16le; speech has 8,000."""
+
+    amplitude: int
+
+
+@dataclass(frozen=True)
+class Echo:
+    """From now on the line returns the first `for_ms` of each thing that is heard, `after_ms` later."""
+
+    after_ms: int
+    for_ms: int
+    gain: float
+
+
+@dataclass(frozen=True)
 class Press:
     """Keypad digits."""
 
@@ -117,7 +135,9 @@ class CutSocket:
     within_ms: float
 
 
-Step = Beep | Say | Wait | Silence | WaitHeard | WaitQuiet | Interrupt | Noise | Press | HangUp | CutSocket
+Step = (
+    Beep | Say | Wait | Silence | WaitHeard | WaitQuiet | Interrupt | Noise | Hiss | Echo | Press | HangUp | CutSocket
+)
 
 
 @dataclass(frozen=True)
@@ -179,7 +199,7 @@ def _before_answer(step: Mapping[str, Any], person: dict[str, Any]) -> bool:
 
 def _step(step: Mapping[str, Any]) -> Step:
     within_ms = float(step.get("within_ms", 30_000))
-    found = _in_the_middle(step, within_ms)
+    found = _in_the_middle(step, within_ms) or _in_the_room(step)
     if found is not None:
         return found
     match dict(step):
@@ -215,5 +235,16 @@ def _in_the_middle(step: Mapping[str, Any], within_ms: float) -> Step | None:
             return HangUp(int(step.get("after_chars", 0)), within_ms)
         case {"cut_socket": True, "after_chars": chars}:
             return CutSocket(int(chars), within_ms)
+        case _:
+            return None
+
+
+def _in_the_room(step: Mapping[str, Any]) -> Step | None:
+    """The step as one that changes what the phone takes up beside the voice; None when it is of another kind."""
+    match dict(step):
+        case {"hiss": amplitude}:
+            return Hiss(int(amplitude))
+        case {"echo_ms": ms}:
+            return Echo(int(ms), int(step.get("for_ms", 300)), float(step.get("gain", 0.2)))
         case _:
             return None

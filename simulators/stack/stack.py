@@ -47,6 +47,7 @@ class Plan:
     aof: bool = False
     elevenlabs: bool = False  # TTS from the simulator of ElevenLabs; the agent's model stays OpenAI's
     voices: Mapping[str, str] = field(default_factory=dict)  # our number, and the voice of its calls: see `_voice`
+    also: tuple[str, ...] = ()  # simulators of further services, for `document`
     stt: tuple[str, ...] = ("openai",)  # services of speech recognition: the provider, then its fallbacks
     environment: Mapping[str, str] = field(default_factory=dict)
     ngrok: bool = False
@@ -135,7 +136,7 @@ class Stack:
 
     async def _start_services(self) -> None:
         """The further services of speech that the plan names."""
-        names = {*self.plan.stt, *(voice.partition("-")[0] for voice in self.plan.voices.values())}
+        names = {*self.plan.stt, *self.plan.also, *(voice.partition("-")[0] for voice in self.plan.voices.values())}
         names |= {"elevenlabs"} if self.plan.elevenlabs else set()
         for name in names & {"deepgram", "elevenlabs"}:
             process = self._process(name, [sys.executable, "-m", f"simulators.{name}"])
@@ -294,9 +295,10 @@ class Stack:
             return {"tunnel": {"provider": "ngrok", "ngrokAuthToken": NGROK_TOKEN}}
         return {"publicUrl": self.webhook_url}
 
-    def _process(self, name: str, command: list[str], **environment: str) -> Process:
+    def environment(self, **more: str) -> dict[str, str]:
+        """The environment of one of the processes."""
         simulator = CARRIERS[self.plan.carrier]
-        env = {
+        return {
             **(self.tools.environ() if self.plan.ngrok else os.environ),
             "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
             "VOICECALL_CONFIG": str(self.home / "config-0.json5"),
@@ -306,8 +308,11 @@ class Stack:
             "OPENAI_API_KEY": "sk-demo",
             **simulator.environment,
             **self.plan.environment,
-            **environment,
+            **more,
         }
+
+    def _process(self, name: str, command: list[str], **environment: str) -> Process:
+        env = self.environment(**environment)
         cwd = THIS_BUILD
         if name.split("-", maxsplit=1)[0] in _ROLES:
             cwd = self.source

@@ -63,8 +63,8 @@ def test_a_louder_sound_in_a_noise_pauses() -> None:
     """The caller speaks up: from here on it counts like any other sound."""
     story = in_reply().fold(NOISE).fold(e.SpeechStarted(above_noise=True), after=3.0)
     assert halts(story) == ["PauseSpeaking"]
-    assert story.live.timers[e.Timer.CONFIRM] == pytest.approx(story.now + 0.3)
-    story.fold(CONFIRM, after=0.3)
+    assert story.live.timers[e.Timer.CONFIRM] == pytest.approx(story.now + 0.5)
+    story.fold(CONFIRM, after=0.5)
     assert halts(story) == ["PauseSpeaking", "StopSpeaking", "DropAgent"]
 
 

@@ -295,3 +295,11 @@ def test_a13_the_new_owner_says_the_parts_that_were_not_heard() -> None:
 def test_a13_on_a_media_stream_nothing_is_cut() -> None:
     story = Story().fold(arrived(LONG, e.CallPolicy(longest_prompt=40)), e.Answered(leg=LEG))
     assert story.live.playback.opening_text == LONG
+
+
+def test_what_was_sent_before_the_voice_broke_off_is_recorded_as_heard() -> None:
+    """The ingress reports its beginning after the failure: the record has the part that the caller hears."""
+    story = inbound().fold(e.SpeakRequested(request=R1, text="Hello there, how are you?"))
+    story.fold(e.SpeechFailed(utterance=1, reason="closed with code 1006", sent=True))
+    story.fold(e.PlaybackBegan(utterance=1), e.PlaybackDone(utterance=1, heard_ms=650, total_ms=650, complete=True))
+    assert said(story) == ["Hello ther", ENGLISH.voice_failed]

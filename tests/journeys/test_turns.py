@@ -5,41 +5,10 @@ import asyncio
 import pytest
 
 from simulators.stack.clients import RpcError
-from simulators.tones import pcm16_from_mulaw
 from tests.journeys.stage import GREETING, Stage, lines, said_by_us, texts
 from voicecall.call.phrases import ENGLISH
-from voicecall.speech.tts.clip import apology
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
-
-STORY = (
-    "Once upon a time there was a king who had a daughter, and she had a ball of gold. "
-    "One day the ball fell into the well."
-)
-
-
-async def test_a_caller_who_interrupts_gets_the_floor(stage: Stage) -> None:
-    """The caller hears a prefix of the reply; the transcript ends where it ends."""
-    await stage.model(story=STORY, enough="As you like.")
-    to = await stage.person(
-        {"wait_heard": GREETING},
-        {"say": "a story please"},
-        {"interrupt_after_chars": 30, "say": "that is enough"},
-        {"wait_heard": "As you like"},
-        {"hangup": True},
-    )
-    record = await stage.over(await stage.dial(to))
-    leg = await stage.leg(record)
-    greeting, cut, last = leg["heard"]
-    assert (greeting["text"], last["text"]) == (GREETING, "As you like.")
-    assert not cut["complete"]
-    assert STORY.startswith(cut["text"].rstrip("\ufffd"))
-    assert len(cut["text"]) < 70
-    line = said_by_us(record)[1]
-    assert STORY.startswith(line)
-    assert abs(len(line) - len(cut["text"])) <= 6
-    assert leg["streams"][0]["clears"]
-    assert said_by_us(record) == [GREETING, line, "As you like."]
 
 
 async def test_a_continue_returns_the_callers_next_words(stage: Stage) -> None:
@@ -78,16 +47,6 @@ async def test_a2_a_text_with_markup_is_heard_and_recorded_as_speech(stage: Stag
     assert texts(await stage.leg(record)) == said_by_us(record) == [GREETING, "One more thing at example.com"]
 
 
-async def test_a4_a_model_without_words_is_an_apology_then_a_goodbye(stage: Stage) -> None:
-    """The caller is not left in silence."""
-    await stage.model(hello="")
-    to = await stage.person(
-        {"wait_heard": GREETING}, {"say": "hello"}, {"wait_heard": "could not"}, {"say": "hello there"}
-    )
-    record = await stage.over(await stage.dial(to))
-    assert said_by_us(record) == [GREETING, ENGLISH.agent_failed, ENGLISH.goodbye]
-
-
 async def test_an_operator_speaks_and_ends_the_call(stage: Stage) -> None:
     """`speak` returns when it was heard, `end` when the carrier has hung up; ending twice is no mistake."""
     to = await stage.person({"wait_heard": GREETING})
@@ -110,60 +69,6 @@ async def test_keys_the_caller_presses_are_kept(stage: Stage) -> None:
     to = await stage.person({"wait_heard": GREETING}, {"press": "42#"}, {"wait_ms": 200}, {"hangup": True})
     record = await stage.over(await stage.dial(to))
     assert record["metadata"]["digits"] == "42#"
-
-
-async def test_an_agent_that_fails_is_apologised_for(stage: Stage) -> None:
-    """The caller hears an apology and may ask again; a second failure in a row would end the call."""
-    await stage.model(
-        weather={"status": 500},
-        forget_it="Thank you for your patience.",
-    )
-    to = await stage.person(
-        {"wait_heard": GREETING},
-        {"say": "how is the weather"},
-        {"wait_heard": "could not find an answer"},
-        {"say": "forget it"},
-        {"wait_heard": "patience"},
-        {"hangup": True},
-    )
-    record = await stage.over(await stage.dial(to))
-    assert texts(await stage.leg(record)) == [GREETING, ENGLISH.agent_failed, "Thank you for your patience."]
-
-
-async def test_an_agent_that_is_late_is_excused_and_then_apologised_for(stage: Stage) -> None:
-    """Four seconds of thought earn a filler, `responseTimeoutMs` an apology; the late answer is never spoken."""
-    await stage.model(weather={"reply": "It is raining.", "delay_ms": 6500}, forget_it="Goodbye then.")
-    to = await stage.person(
-        {"wait_heard": GREETING},
-        {"say": "how is the weather"},
-        {"wait_heard": "could not find an answer"},
-        {"wait_ms": 500},
-        {"say": "forget it"},
-        {"wait_heard": "Goodbye then"},
-        {"hangup": True},
-    )
-    record = await stage.over(await stage.dial(to))
-    leg = await stage.leg(record)
-    assert texts(leg) == [GREETING, ENGLISH.fillers[0], ENGLISH.agent_failed, "Goodbye then."]
-
-
-async def test_a_voice_that_fails_is_replaced_by_the_recorded_one(stage: Stage) -> None:
-    """Never silence: neither the reply nor the apology can be spoken, so the recorded one is heard, byte for byte."""
-    await stage.services_fail({"where": "speech", "match": "raining|trouble", "do": {"status": 500}})
-    await stage.model(weather="It is raining.", forget_it="We are back.")
-    to = await stage.person(
-        {"wait_heard": GREETING},
-        {"say": "how is the weather"},
-        {"wait_quiet_ms": 400},
-        {"say": "forget it"},
-        {"wait_heard": "back"},
-        {"hangup": True},
-    )
-    record = await stage.over(await stage.dial(to))
-    leg = await stage.leg(record)
-    assert (texts(leg)[0], texts(leg)[-1]) == (GREETING, "We are back.")
-    wav = await stage.stack.twilio.read(f"/_sim/calls/{leg['sid']}/audio.wav")
-    assert _sounding(pcm16_from_mulaw(apology())) in _sounding(_left(wav))
 
 
 async def test_a22_a_notice_whose_voice_fails_for_a_moment_is_heard(stage: Stage) -> None:
@@ -208,15 +113,3 @@ async def test_a22_a23_a_voice_that_falls_silent_in_mid_sentence_costs_no_notice
     first, *rest = said_by_us(record)
     assert text.startswith(first)
     assert (rest, record["endReason"]) == ([ENGLISH.cut_off, text], "hangup-bot")
-
-
-def _left(wav: bytes) -> bytes:
-    """What was heard, from the stereo recording."""
-    samples = memoryview(wav[44:]).cast("h")
-    return samples[::2].tobytes()
-
-
-def _sounding(pcm: bytes) -> bytes:
-    """The frames of 20 ms that are not silence: a process short of CPU may put a gap between two."""
-    frames = (pcm[at : at + 320] for at in range(0, len(pcm) - len(pcm) % 320, 320))
-    return b"".join(frame for frame in frames if any(frame))

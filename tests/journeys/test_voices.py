@@ -1,4 +1,4 @@
-"""Every voice holds a conversation on the telephone, and one that fails is replaced within the turn."""
+"""Every voice holds a conversation on the telephone; fail-over is among the conversations (`tests/conversations`)."""
 
 from typing import Any
 
@@ -44,26 +44,6 @@ async def test_a_conversation_in_every_voice(other_stage: Stage, voice: str, sim
     assert spoken == [HELLO, "It is raining."]
     sockets = [*await lines_of(service, "voice"), *await lines_of(service, "socket")]
     assert len(sockets) == (0 if voice == "deepgram" else 1)
-
-
-@pytest.mark.parametrize("fault", [{"status": 500}, {"hang": True}, {"disguise": "mp3"}])
-async def test_a_voice_that_fails_is_replaced_within_the_turn(other_stage: Stage, fault: dict[str, Any]) -> None:
-    """The caller hears the same sentence from another service; which one is in the log."""
-    stack = other_stage.stack
-    await stack.deepgram.post("/_sim/script", {"misbehave": [{"where": "speech", "match": "raining", "do": fault}]})
-    await other_stage.model(weather="It is raining.")
-    sid = await other_stage.ring_us(
-        {"wait_heard": "help you"},
-        {"say": "the weather"},
-        {"wait_heard": "raining"},
-        {"hangup": True},
-        to=NUMBERS["deepgram"],
-    )
-    await other_stage.over(sid)
-    await stack.deepgram.delete("/_sim/script")
-    assert texts(await other_stage.leg(sid)) == [HELLO, "It is raining."]
-    log = stack.processes["worker-0"].log.read_text(encoding="utf-8")
-    assert '"msg":"another provider took over","service":"tts","failed":"deepgram"' in log
 
 
 async def test_the_greeting_is_ready_when_the_phone_is_picked_up(other_stage: Stage) -> None:

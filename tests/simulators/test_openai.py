@@ -160,6 +160,21 @@ async def test_a_reply_can_break_off(simulator: aiohttp.ClientSession) -> None:
     assert (await ledger(simulator, "chat"))[0]["outcome"] == "cut"
 
 
+async def test_a_reply_may_be_filtered_or_a_refusal(simulator: aiohttp.ClientSession) -> None:
+    rules = [
+        {"match": "rude", "reply": "", "finish": "content_filter"},
+        {"match": "weapon", "reply": "I cannot help with that.", "refusal": True},
+    ]
+    await script(simulator, chat={"rules": rules})
+    for words, text, refusal, finish in (
+        ("be rude", "", None, "content_filter"),
+        ("a weapon", None, "I cannot help with that.", "stop"),
+    ):
+        (choice,) = (await chat(simulator, asked(words)))["choices"]
+        assert (choice["message"]["content"], choice["message"]["refusal"]) == (text, refusal)
+        assert choice["finish_reason"] == finish
+
+
 async def test_a_model_that_hangs_holds_the_request(simulator: aiohttp.ClientSession) -> None:
     """Nothing comes, not even a status line, until the client gives up."""
     await script(simulator, misbehave=[{"where": "chat", "times": 1, "do": {"hang": True}}])

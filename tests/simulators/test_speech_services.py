@@ -191,3 +191,32 @@ async def test_settings_that_realtime_does_not_have_are_refused(
 ) -> None:
     async with session(urls, http, **wrong) as socket:
         assert (await socket.receive_json())["error"]["type"] == "invalid_request_error"
+
+
+# --- what all have in common
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_service_is_at_other_addresses_too(
+    urls: dict[str, str], http: aiohttp.ClientSession, name: str
+) -> None:
+    """So that a client keeps a breaker for each of them."""
+    path = {"deepgram": "/v1/speak", "elevenlabs": "/v1/text-to-speech/x/stream", "openai": "/v1/audio/speech"}[name]
+    for address in ("", "/at/another"):
+        async with http.post(f"{urls[name]}{address}{path}", json={}) as response:
+            assert response.status in {400, 401}
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_connections_are_counted_and_can_be_closed(urls: dict[str, str], name: str) -> None:
+    """Of others, also those that wait for a next request."""
+    async with aiohttp.ClientSession() as kept, aiohttp.ClientSession() as observer:
+        await (await kept.get(f"{urls[name]}/_sim/health")).read()
+
+        async def others() -> int:
+            async with observer.get(f"{urls[name]}/_sim/connections") as response:
+                return int((await response.json())["open"])
+
+        assert await others() >= 1
+        await observer.delete(f"{urls[name]}/_sim/connections")
+        assert await others() == 0

@@ -354,6 +354,20 @@ async def test_another_service_takes_over_from_one_that_falls_silent(bench: Benc
         assert await heard.texts(1) == ["is anyone there"]
 
 
+@pytest.mark.parametrize("protocol", SOCKETS, ids=str)
+async def test_another_service_takes_over_from_one_that_falls_silent_in_mid_turn(
+    bench: Bench, protocol: Protocol
+) -> None:
+    """It reported speech, and nothing since: the caller, who waits for an answer, is silent too."""
+    await bench.script(protocol, {"where": "words", "match": "anyone at", "do": {"mute": True}})
+    services = bench.service(protocol), bench.service(_OTHER[protocol.name])
+    async with bench.listening(*services, transcript_s=0.2) as (session, heard):
+        feed(session, encode_mulaw("is there anyone at home"))
+        await heard.until(SpeechStarted)
+        feed(session, 2 * SILENCE)
+        assert (await heard.texts(1))[-1] == "is there anyone at home"
+
+
 @pytest.mark.parametrize("protocol", [*PROTOCOLS[:2], PROTOCOLS[-1]], ids=str)
 async def test_another_service_transcribes_what_one_does_not(bench: Bench, protocol: Protocol) -> None:
     """A pause was reported, and no transcript follows."""

@@ -481,7 +481,8 @@ class SpeechFailed(_Event):
     """An utterance could not be synthesised or delivered.
 
     `retryable`: another try may succeed. `hung`: the voice did not answer in time, so the next request would wait as
-    long. `clip`: nothing of it was played, and the recorded apology is played in its place, under its number.
+    long. `clip`: nothing of it was played, and the recorded apology is played in its place, under its number. `sent`:
+    some of it was given to the ingress, which reports what was heard of it.
     """
 
     name: ClassVar[str] = "SpeechFailed"
@@ -490,6 +491,7 @@ class SpeechFailed(_Event):
     retryable: bool = False
     hung: bool = False
     clip: bool = False
+    sent: bool = False
 
 
 # --- the agent ----------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from voicecall.call import leg as leg_rules
 from voicecall.call import playback, requests, transcript, turns
 from voicecall.call.backchannels import has_words, is_backchannel, word_count
 from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, Timer
-from voicecall.call.state import Call, CallerSpeech, Phase
+from voicecall.call.state import Call, CallerSpeech, Party, Phase
 from voicecall.call.step import Step
 from voicecall.call.waits import TurnWait
 
@@ -32,6 +32,9 @@ __all__ = [
     "unheard",
 ]
 
+_END_KNOWN_AFTER_S = 0.2  # within it the end of a sound is reported; the caller hears nothing meanwhile
+_ECHO_LASTS_S = 0.5  # beyond the guard: from then on it is judged as any sound
+_SPOKEN_S = 0.3  # a shorter sound without a transcript is not asked for
 _TRANSCRIPT_AFTER_SPEECH_S = 5.0  # a transcript is expected this soon after the caller fell silent
 
 
@@ -92,7 +95,8 @@ def _listen(step: Step, speech: CallerSpeech) -> Step:
     if step.at >= echo_until and not policy.min_words:
         step = playback.pause(step)
     lasts_from = max(speech.started_at, echo_until)
-    return step.arm(Timer.CONFIRM, lasts_from + max(0.0, policy.min_speech_s - speech.sounded_s))
+    due = lasts_from + max(0.0, policy.min_speech_s - speech.sounded_s)
+    return step.arm(Timer.CONFIRM, due + _END_KNOWN_AFTER_S if step.call.playback.paused else due)
 
 
 def _echo_until(call: Call) -> float:
@@ -145,10 +149,12 @@ def resume_due(step: Step) -> Step:
 
 
 def unheard(step: Step) -> Step:
-    """The caller made a sound without a transcript. If it interrupted the bot, the bot asks for it again."""
-    call = step.call
-    if call.floor.speech is not None and call.floor.speech.unsure:
+    """The caller made a sound without a transcript. If it cut the bot off, or was their turn, it is asked for again."""
+    call, speech = step.call, step.call.floor.speech
+    if speech is not None and speech.unsure:
         return _false_alarm(step)
+    if speech is not None and _was_turn(call, speech):
+        return playback.say(step.set_floor(speech=None), call.phrases.not_caught)
     step = step.set_floor(speech=None, interrupted=False, reply_cut=False)
     if call.floor.held is not None:
         return turns.turn_over(step)
@@ -159,6 +165,15 @@ def unheard(step: Step) -> Step:
     return playback.finished(step) if call.floor.stt_down else playback.say(step, step.call.phrases.not_caught)
 
 
+def _was_turn(call: Call, speech: CallerSpeech) -> bool:
+    """Whether the caller spoke while it was for them to speak; for a sound without words there is a transcript."""
+    floor = call.floor
+    waits = floor.interrupted or floor.stt_down or floor.held is not None or call.pending_continue is not None
+    if waits or call.is_speaking or call.reply_due or call.is_ending or call.is_notice or not call.transcript:
+        return False
+    return speech.stopped_at is not None and speech.sounded_s >= max(call.policy.turns.min_speech_s, _SPOKEN_S)
+
+
 # --- transcripts --------------------------------------------------------------------------------------------------
 
 
@@ -166,7 +181,7 @@ def heard(step: Step, event: Heard) -> Step:
     """A transcript: words are a turn, or a part of one; anything else takes no floor."""
     if not event.final:
         return _partly_heard(step, event)
-    if not has_words(event.text) or _is_aside(step.call, event.text):
+    if not has_words(event.text) or _is_aside(step.call, event.text) or _is_echo(step, event):
         return _no_words(step, event)
     return turns.heard(step, event)
 
@@ -188,6 +203,20 @@ def _is_aside(call: Call, text: str) -> bool:
     if call.is_speaking and word_count(text) < call.policy.turns.min_words:
         return True
     return is_backchannel(text) and not transcript.asked_since_caller(call)
+
+
+def _is_echo(step: Step, event: Heard) -> bool:
+    """Whether these are the bot's first words, over so soon after they began that no caller can have repeated them."""
+    call, began, said = step.call, step.call.playback.sounding_since, _letters(event.text)
+    if not call.is_speaking or began is None or event.silent_ms is None or not said:
+        return False
+    is_soon = step.at - event.silent_ms / 1000 - began <= call.policy.turns.echo_guard_s + _ECHO_LASTS_S
+    ours = [entry.text for entry in call.transcript if entry.speaker is Party.BOT and entry.at <= step.at]
+    return is_soon and any(_letters(text).startswith(said) for text in ours[-2:])
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def _no_words(step: Step, event: Heard) -> Step:

@@ -45,6 +45,7 @@ __all__ = [
 
 _PLAYBACK_S_PER_CHARACTER = 0.15  # slower than any voice: only a lost report makes the timer fire
 _PLAYBACK_MARGIN_S = 15.0
+_LONG_TEXT = 10  # characters
 NOT_HEARD = "not heard: playback was cut before it began"
 
 
@@ -185,6 +186,10 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
     utterance = find(step.call, event.utterance)
     if utterance is None:
         return step.ignored()
+    if event.total_ms is None:
+        event = replace(event, total_ms=transcript.duration_ms(step.call, utterance.text))
+    elif event.complete and not utterance.broken and not utterance.clip:
+        step = _speed_known(step, utterance.text, event.total_ms)
     step = _keep_rest(drop(step, utterance), utterance, event)
     if utterance.broken:
         step = step.with_call(transcript.shorten(step.call, utterance, event.heard_ms, None))
@@ -196,7 +201,13 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
         step = step.resolve(utterance.request, ok=True)
     else:
         step = _resolve_cut(step, utterance, heard=event.heard_ms > 0 or utterance.part > 0)
-    return finished(_start_continue_timer(step, utterance.no))
+    step = _start_continue_timer(step, utterance.no)
+    return finished(go_on(step) if step.call.playback.goes_on else step)
+
+
+def _speed_known(step: Step, text: str, total_ms: int) -> Step:
+    """Learn how fast this voice speaks this language; a short text says little about it."""
+    return step.set_playback(ms_per_character=total_ms / len(text)) if len(text) >= _LONG_TEXT and total_ms else step
 
 
 def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
@@ -282,12 +293,12 @@ def retry(step: Step, utterance: Utterance) -> Step:
     return repeat(step, replace(utterance, retries=utterance.retries + 1), texts, before=True, or_clip=True)
 
 
-def fail(step: Step, utterance: Utterance) -> Step:
-    """The voice failed. An utterance that began is kept, as cut, until the ingress reports how much was heard.
+def fail(step: Step, utterance: Utterance, *, sent: bool = False) -> Step:
+    """The voice failed. An utterance that began, or will, is kept, as cut, until the ingress reports what was heard.
 
     That report answers no request.
     """
-    if utterance.began_at is not None and not step.call.is_native:
+    if (sent or utterance.began_at is not None) and not step.call.is_native:
         step = step.settle_speech(utterance.no)
         return _replace_utterance(step, replace(utterance, cut=True, broken=True, request=None))
     step = drop(step, utterance)
@@ -312,6 +323,7 @@ def playback_overdue(step: Step) -> Step:
     """The reports were lost: what began counts as heard, the rest as not."""
     if step.call.playback.paused:
         return _await_playback(step)
+    step = step.set_playback(cut_off=(), goes_on=False) if step.call.playback.goes_on else step
     for utterance in step.call.utterances:
         step = drop(step, utterance)
         began = utterance.began_at is not None
@@ -361,8 +373,11 @@ def resume(step: Step) -> Step:
 
 
 def go_on(step: Step) -> Step:
-    """Say what a sound cut that had no words, as far as it was not heard."""
-    kept, step = step.call.playback.cut_off, step.set_playback(cut_off=())
+    """Say what a sound cut that had no words, as far as it was not heard: once the ingress has reported how far."""
+    kept = step.call.playback.cut_off
+    if any(utterance.cut and utterance.no == other.no for utterance in step.call.utterances for other in kept):
+        return step.set_playback(goes_on=True)
+    step = step.set_playback(cut_off=(), goes_on=False)
     for utterance in kept:
         step = say(step, utterance.text, turn=utterance.turn, or_clip=utterance.or_clip, clip=utterance.clip)
     return step
@@ -375,11 +390,11 @@ def cut(step: Step, *, keep: bool = False) -> Step:
     """
     speaking = [utterance for utterance in step.call.utterances if not utterance.cut]
     if not keep and step.call.playback.cut_off:
-        step = step.set_playback(cut_off=())
+        step = step.set_playback(cut_off=(), goes_on=False)
     if not speaking:
         return resume(step)
     before = step.call
-    step = step.emit(StopSpeaking()).set_playback(paused=False)
+    step = step.emit(StopSpeaking()).set_playback(paused=False, goes_on=False)
     if keep:
         step = step.set_playback(cut_off=tuple(replace(utterance, request=None) for utterance in speaking))
     for utterance in speaking:

@@ -263,6 +263,8 @@ class PlaybackState:
     sounding_since: float | None = None  # when the bot, silent before, began to be heard
     paused: bool = False  # playback stands still until it is known whether the caller interrupts
     cut_off: tuple[Utterance, ...] = ()
+    ms_per_character: float = 65.0  # how long this voice speaks at one, by the last text that was heard whole
+    goes_on: bool = False  # `cut_off` is said as soon as it is known how much of it was heard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

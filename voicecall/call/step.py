@@ -111,6 +111,8 @@ class PlaybackChanges(TypedDict, total=False):
     sounding_since: float | None
     paused: bool
     cut_off: tuple[Utterance, ...]
+    ms_per_character: float
+    goes_on: bool
 
 
 class AmdChanges(TypedDict, total=False):

@@ -10,6 +10,7 @@ from voicecall.call.state import Call, Party, TranscriptEntry, Utterance
 
 __all__ = [
     "asked_since_caller",
+    "duration_ms",
     "follows_caller",
     "heard",
     "opens_reply",
@@ -20,10 +21,6 @@ __all__ = [
     "text_heard",
     "unsaid",
 ]
-
-# The speed of speech, for utterances whose full duration is unknown.
-_MS_PER_CHARACTER = 65.0
-
 
 _QUESTION_MARKS = frozenset("?\uff1f\u061f\u037e")  # Latin, full-width, Arabic, Greek
 
@@ -87,15 +84,19 @@ def unsaid(call: Call, no: int) -> Call:
 
 def shorten(call: Call, utterance: Utterance, heard_ms: float, total_ms: int | None) -> Call:
     """Keep of the utterance's entry what was played; remove the entry when that is nothing."""
-    text = text_heard(utterance.text, heard_ms, total_ms)
+    text = text_heard(utterance.text, heard_ms, total_ms or duration_ms(call, utterance.text))
     if not text:
         return unsaid(call, utterance.no)
     entries = (replace(entry, text=text) if entry.utterance == utterance.no else entry for entry in call.transcript)
     return replace(call, transcript=tuple(entries))
 
 
+def duration_ms(call: Call, text: str) -> int:
+    """How long the voice of this call takes for a text whose audio is not complete, about."""
+    return round(len(text) * call.playback.ms_per_character)
+
+
 def text_heard(text: str, heard_ms: float, total_ms: int | None) -> str:
     """The part of `text` that `heard_ms` of its audio carried, to the character, without trailing spaces."""
-    whole_ms = total_ms or len(text) * _MS_PER_CHARACTER
-    share = min(1.0, max(0.0, heard_ms / whole_ms)) if whole_ms else 0.0
+    share = min(1.0, max(0.0, heard_ms / total_ms)) if total_ms else 0.0
     return text[: int(len(text) * share)].rstrip()

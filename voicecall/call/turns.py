@@ -355,7 +355,7 @@ def speech_failed(step: Step, event: SpeechFailed) -> Step:
     if call.is_notice and may_succeed and not (utterance.retries or utterance.or_clip or call.is_ending):
         return playback.retry(step, utterance)
     for failed in (utterance, *playback.rest_of(call, utterance)):
-        step = playback.fail(step, failed)
+        step = playback.fail(step, failed, sent=event.sent and failed.no == utterance.no)
         step = step.resolve(failed.request, ok=False, text=reason)
         step = requests.fail_continue(step, failed.no, reason)
     if utterance.or_clip or step.call.is_ending:

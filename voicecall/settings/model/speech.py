@@ -117,7 +117,7 @@ class Tts(Composed, blocks={name: each.block for name, each in TTS.items()}, aft
     """How long the synthesis of one utterance may take."""
     connect_timeout_ms: ShortMs = 3000
     """How long a connection to a service may take to open."""
-    first_audio_timeout_ms: ShortMs = 2500
+    first_audio_timeout_ms: ShortMs = 2000
     """How long a service may take to its first audio while another follows it; the last one has what is left of 8 s."""
 
     @property

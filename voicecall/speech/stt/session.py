@@ -299,6 +299,7 @@ class Session:
         if not self._speaking:
             self._speaking = True
             self._tape.began()
+            self._answers.spoke()
             self._report(SpeechStarted())
 
     def _pause(self, silent_ms: int | None = None) -> None:

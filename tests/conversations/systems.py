@@ -1,0 +1,121 @@
+"""The systems on which conversations are played: carrier, services, settings, and a number for each conversation.
+
+Knows `Stack`; does not know what is said.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from simulators.stack import Plan, Stack
+from tests.conversations.script import Conversation, Line
+
+__all__ = ["REPLIES", "SYSTEMS", "System", "caller_of", "line_of"]
+
+REPLIES: Final = {
+    "weather": "It is raining.",
+    "tomorrow": "It will snow.",
+    "story": (
+        "Once upon a time there was a king who had a daughter, and she had a ball of gold. "
+        "One day the ball fell into the well."
+    ),
+    "table for two": "Certainly.",
+    "enough": "As you like.",
+    "never mind": "All right then.",
+    "thanks": "You are welcome.",
+}
+"""Of the model to every caller, after those of the conversations: by a pattern of the caller's words."""
+
+Tts = dict[str, Any]
+
+
+def line_of(place: int) -> str:
+    """Our number that the caller of the conversation at this place dials."""
+    return f"+1555300{place:04d}"
+
+
+def caller_of(place: int) -> str:
+    return f"+1555200{place:04d}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """`stt`: the service of speech recognition and its fallbacks; `voices`: the same for the voice of all calls.
+
+    Voices: "openai", "openai-realtime", "elevenlabs", "elevenlabs-websocket", "deepgram", "compatible".
+    """
+
+    name: str
+    carrier: str
+    stt: tuple[str, ...]
+    voices: tuple[str, ...]
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def plan(self, talks: Sequence[Conversation]) -> Plan:
+        return Plan(
+            carrier=self.carrier,
+            workers=1,
+            stt=self.stt,
+            config={**_CONFIG, "allowFrom": [caller_of(place) for place in range(len(talks))], **self.config},
+            also=("deepgram", "elevenlabs"),
+            document=self._document(talks),
+        )
+
+    def _document(self, talks: Sequence[Conversation]) -> Callable[[dict[str, Any], Stack], dict[str, Any]]:
+        def document(config: dict[str, Any], stack: Stack) -> dict[str, Any]:
+            numbers = {
+                line_of(place): _route(stack, talk.line, at=str(place))
+                for place, talk in enumerate(talks)
+                if talk.line is not None
+            }
+            return {**config, "tts": _tts(stack, self.voices), "numbers": numbers}
+
+        return document
+
+
+def _route(stack: Stack, line: Line, *, at: str) -> dict[str, Any]:
+    route: dict[str, Any] = {"language": line.language} if line.language else {}
+    if line.voices:
+        route["tts"] = _tts(stack, line.voices, at=at)
+    return route
+
+
+def _tts(stack: Stack, voices: Sequence[str], *, at: str = "") -> Tts:
+    """The block `tts` with these voices in this order. `at`: an address of the services for these alone."""
+    urls = {"openai": stack.openai.url, "elevenlabs": stack.elevenlabs.url, "deepgram": stack.deepgram.url}
+    urls["compatible"] = urls["openai"]
+    blocks = {}
+    for voice in voices:
+        service, _, how = voice.partition("-")
+        address = urls[service] + (f"/at/{at}" if at else "")
+        block = {"baseUrl": address if service == "elevenlabs" else f"{address}/v1", "apiKey": f"{service}-demo"}
+        block |= {"model": "gpt-realtime-2.1-mini"} if how == "realtime" else {}
+        block |= {"transport": "websocket"} if how == "websocket" else {}
+        blocks[service] = block
+    first, *rest = blocks
+    return {"provider": first, "fallbacks": rest, "providers": blocks}
+
+
+_CONFIG: Final[dict[str, Any]] = {
+    "maxConcurrentCalls": 100,
+    "responseTimeoutMs": 5000,
+    "streaming": {"silenceDurationMs": 200},
+    # The agent is allowed two seconds; a caller is to hear something within two and a half.
+    "turns": {"fillerAfterMs": 1800, "silenceTimeoutMs": 6000},
+}
+
+SYSTEMS: Final = {
+    system.name: system
+    for system in (
+        System(name="alone", carrier="mock", stt=("openai",), voices=("openai",)),
+        System(
+            name="together",
+            carrier="twilio",
+            stt=("deepgram", "elevenlabs", "compatible"),
+            voices=("elevenlabs-websocket", "deepgram", "compatible"),
+        ),
+        System(name="scribe", carrier="telnyx", stt=("elevenlabs",), voices=("deepgram",)),
+        System(name="whisper", carrier="plivo", stt=("compatible",), voices=("compatible",)),
+    )
+}
+"""By name. Alone: each service is the only one of its kind. Together: others take over from it."""
