@@ -79,15 +79,15 @@ RECOGNITION_ALONE: Final = (
 )
 
 
-def _relieved(name: str, language: str, words: str, *faults: Fault, **more: Any) -> Conversation:
+def _relieved(
+    name: str, language: str, words: str, *faults: Fault, system: str = "together", **more: Any
+) -> Conversation:
     """Another service hears the same words. The language gives the line recognition of its own."""
-    return _recognition(
-        name, words, faults=faults, system="together", line=Line(language=language), within_ms=5000, **more
-    )
+    return _recognition(name, words, faults=faults, system=system, line=Line(language=language), within_ms=5000, **more)
 
 
 RELIEVED: Final = (
-    _relieved("refused", "nl", "the weather unlocked", fault("deepgram", "listen", "=nl", status=401)),
+    _relieved("unavailable", "nl", "the weather unlocked", fault("deepgram", "listen", "=nl", status=503)),
     _relieved("busy", "it", "the weather in a rush", fault("deepgram", "listen", "=it", status=429, retry_after_s=30)),
     _relieved("hanging", "pt", "the weather unanswered", fault("deepgram", "listen", "=pt", hang=True)),
     _relieved(
@@ -96,6 +96,7 @@ RELIEVED: Final = (
         "the weather at the third",
         fault("deepgram", "listen", "=fr", status=401),
         fault("elevenlabs", "listen", "=fr", status=503),
+        system="refused",  # a key that is refused is refused to every call
     ),
     _relieved("falls silent", "en-GB", "the weather when muted", fault("deepgram", "words", "when mut", mute=True)),
     _relieved(

@@ -114,6 +114,7 @@ SYSTEMS: Final = {
             stt=("deepgram", "elevenlabs", "compatible"),
             voices=("elevenlabs-websocket", "deepgram", "compatible"),
         ),
+        System(name="refused", carrier="mock", stt=("deepgram", "elevenlabs", "compatible"), voices=("compatible",)),
         System(name="scribe", carrier="telnyx", stt=("elevenlabs",), voices=("deepgram",)),
         System(name="whisper", carrier="plivo", stt=("compatible",), voices=("compatible",)),
     )
