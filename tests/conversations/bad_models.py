@@ -163,4 +163,33 @@ APOLOGIES: Final = (
 )
 
 
-MODELS: Final = (*MODEL, *APOLOGIES)
+def _relieved(name: str, reply: Mapping[str, Any], *heard: str) -> Conversation:
+    """The next model answers within the turn. A line has a model of its own: one that failed is passed over."""
+    words = f"a matter {name}"
+    heard = heard or (f"You said: {words}.",)
+    return Conversation(
+        name=f"model {name}, relieved",
+        system="together",
+        line=Line(model=name.replace(" ", "-")),
+        steps=(hears("help you"), *asks(words, heard[-1].partition(" ")[2][-14:-1]), *_AGAIN, hangs_up()),
+        heard=(Whole(HELLO), *map(Whole, heard), _ALL_RIGHT),
+        turns=(words, "never mind then"),
+        replies={words: {"model": name.replace(" ", "-"), **reply}},
+        is_bad_day=True,
+    )
+
+
+RELIEVED: Final = (
+    _relieved("hung", {"reply": "too late", "delay_ms": 60_000}),
+    _relieved("stalled", {"reply": "never", "stall_after_tokens": 0}),
+    _relieved("rushed", {"status": 429, "retry_after_s": 30}),
+    _relieved("unlocked", {"status": 401}),
+    _relieved("down", {"status": 503}),
+    _relieved("wordless", {"reply": ""}),
+    _relieved("withheld", {"reply": "", "finish": "content_filter"}),
+    _relieved("declined", {"refusal": "I cannot help with that."}),
+    _relieved("cut at once", {"reply": "The abrupt answer.", "cut_after_tokens": 0}),
+)
+
+
+MODELS: Final = (*MODEL, *APOLOGIES, *RELIEVED)

@@ -95,11 +95,12 @@ class Line:
     """A number of ours with settings of its own, which the caller dials. Each conversation has one for itself.
 
     `voices`: the voice and its fallbacks, as `Stack` names them; each has a breaker of its own. `language`: also gives
-    the line speech recognition of its own.
+    the line speech recognition of its own. `model`: of the agent, with a fallback; it too has a breaker of its own.
     """
 
     language: str = ""
     voices: tuple[str, ...] = ()
+    model: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,6 +75,8 @@ class System:
 
 def _route(stack: Stack, line: Line, *, at: str) -> dict[str, Any]:
     route: dict[str, Any] = {"language": line.language} if line.language else {}
+    if line.model:
+        route |= {"responseModel": f"openai/{line.model}", "responseFallbacks": ["openai/second"]}
     if line.voices:
         route["tts"] = _tts(stack, line.voices, at=at)
     return route
@@ -100,8 +102,7 @@ _CONFIG: Final[dict[str, Any]] = {
     "maxConcurrentCalls": 100,
     "responseTimeoutMs": 5000,
     "streaming": {"silenceDurationMs": 200},
-    # The agent is allowed two seconds; a caller is to hear something within two and a half.
-    "turns": {"fillerAfterMs": 1800, "silenceTimeoutMs": 6000},
+    "turns": {"silenceTimeoutMs": 6000},
 }
 
 SYSTEMS: Final = {
@@ -113,6 +114,7 @@ SYSTEMS: Final = {
             carrier="twilio",
             stt=("deepgram", "elevenlabs", "compatible"),
             voices=("elevenlabs-websocket", "deepgram", "compatible"),
+            config={"responseFirstTokenTimeoutMs": 1500},
         ),
         System(name="refused", carrier="mock", stt=("deepgram", "elevenlabs", "compatible"), voices=("compatible",)),
         System(name="scribe", carrier="telnyx", stt=("elevenlabs",), voices=("deepgram",)),

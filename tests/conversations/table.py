@@ -1,8 +1,7 @@
 """All conversations, in the order in which they are printed.
 
 On the system "alone" a service that fails is the only one of its kind; on "together" others take over. A fault is about
-the words, the text or the line of its own conversation, so that all others run beside it undisturbed. One in which the
-fallback of a *model* answers belongs into `bad_models.py`, on a system whose `config` has it.
+the words, the text or the line of its own conversation, so that all others run beside it undisturbed.
 """
 
 from typing import Final

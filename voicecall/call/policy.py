@@ -68,7 +68,7 @@ class CallPolicy:
     stale_after_s: float = 0.0  # an unanswered call is ended after this long; 0: never
     transcript_timeout_s: float = 180.0  # how long `continue` waits for the caller's next utterance
     reply_timeout_s: float = 30.0
-    filler_after_s: float = 4.0
+    filler_after_s: float = 2.0
     reconnect_s: float = 10.0
     streaming: bool = True  # speech goes over a media stream; False: the carrier synthesises and recognises it
     digits_replace_media: bool = False  # to send DTMF the carrier stops what the leg is doing, its stream included

@@ -51,7 +51,7 @@ class Turns(Block):
     """A caller silent for so long is asked once whether they are there, the next time the call ends; 0: never."""
     keys_after_ms: Annotated[int, *_ms(15_000, 200)] = 2000
     """The pause after the last key that ends what the caller keys in; `#` ends it at once."""
-    filler_after_ms: Annotated[int, *_ms(60_000, 500)] = 4000
+    filler_after_ms: Annotated[int, *_ms(60_000, 500)] = 2000
     """How long the caller waits for a reply before something is said meanwhile."""
     preemptive: Annotated[Preemptive, Strict(strict=False), BeforeValidator(_switch), _SWITCH] = Preemptive.AUTO
     """Ask the agent at likely ends of the caller's turn, before it is over; `auto`: where recognition finds these."""
