@@ -32,6 +32,7 @@ from voicecall.call.events import Event, Reactivated, StreamClosed
 from voicecall.call.ids import NodeId
 from voicecall.call.state import Call
 from voicecall.errors import BusError, BusUnavailable, Fenced
+from voicecall.logs import CALL_ID
 from voicecall.ports import CallerAudio, Commit, Committed, Ingest, Lease, Record
 
 __all__ = ["CallActor", "OnEnd"]
@@ -63,6 +64,7 @@ class CallActor(LoopActor):
     ) -> None:
         super().__init__()
         self.lease = lease = ingest.lease
+        self.variables.run(CALL_ID.set, lease.call)
         self._context = context
         self._on_end = on_end
         self._hand_over_timeout_s = hand_over_timeout_s

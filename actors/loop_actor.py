@@ -6,6 +6,7 @@ runs in an asyncio task. Knows nothing of calls.
 """
 
 import asyncio
+import contextvars
 import logging
 import sys
 import threading
@@ -131,11 +132,13 @@ class LoopActor(pykka.Actor):
 
     `on_receive` must not block. `on_drained` is called after each batch of messages. An exception in `on_start` or in
     the handling of a `tell` is logged, passed to `on_failure`, and ends the actor: pending asks get ActorDeadError.
+    `variables`: the context variables of its handlers, and of the tasks and timers that they start.
     """
 
     def __init__(self, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
         super().__init__()
         self.loop = loop or asyncio.get_running_loop()
+        self.variables = contextvars.copy_context()
 
     @classmethod
     def start_local(cls, *args: Any, **kwargs: Any) -> Self:
@@ -158,7 +161,7 @@ class LoopActor(pykka.Actor):
 
     def _start_actor_loop(self) -> None:
         inbox = self._loop_inbox
-        inbox.listen(self.loop, self._begin)
+        inbox.listen(self.loop, lambda: self.variables.run(self._begin))
         inbox.wake()
 
     @property
@@ -166,7 +169,7 @@ class LoopActor(pykka.Actor):
         return cast("LoopInbox", self.actor_inbox)
 
     def _begin(self) -> None:
-        self._loop_inbox.listen(self.loop, self._read)
+        self._loop_inbox.listen(self.loop, lambda: self.variables.run(self._read))
         try:
             self.on_start()
         except Exception:  # noqa: BLE001  pykka's contract: a failure here ends this actor and no other

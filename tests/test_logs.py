@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextvars import copy_context
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicecall.logs import JsonLines, OncePerMinute, configure, mask_number
+from voicecall.logs import CALL_ID, JsonLines, OncePerMinute, configure, mask_number
 
 
 def line_of(msg: str = "said", *, keep_pii: bool = False, **fields: object) -> dict[str, Any]:
@@ -126,6 +127,18 @@ anything = st.recursive(
 def test_any_field_makes_one_good_line(msg: str, value: object) -> None:
     """JSON in ASCII, whatever the value is."""
     assert "field" in line_of(msg, field=value)
+
+
+def test_code_that_knows_no_call_names_the_one_it_runs_for(root: logging.Logger) -> None:
+    written = io.StringIO()
+    configure("worker", stream=written)
+    root.info("a voice failed")
+    variables = copy_context()
+    variables.run(CALL_ID.set, "call-1")
+    variables.run(root.info, "a voice failed")
+    variables.run(root.info, "another call", extra={"call_id": "call-2"})
+    calls = [json.loads(line).get("call_id") for line in written.getvalue().splitlines()]
+    assert calls == [None, "call-1", "call-2"]
 
 
 def outage(msg: str = "feed cannot be read", *, name: str = "voicecall.bus", **fields: object) -> logging.LogRecord:

@@ -15,10 +15,14 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
-__all__ = ["JsonLines", "OncePerMinute", "configure", "mask_number"]
+__all__ = ["CALL_ID", "JsonLines", "OncePerMinute", "configure", "mask_number", "name_call"]
+
+CALL_ID: Final[ContextVar[str]] = ContextVar("CALL_ID", default="")
+"""The call on whose behalf code runs that knows of none, as a voice; its lines name it."""
 
 _LONGEST: Final = 1024
 _SHORTEST_MASKED: Final = 6
@@ -43,6 +47,7 @@ def configure(role: str, *, instance: str | None = None, stream: TextIO | None =
     name = instance or f"{role}-{secrets.token_hex(4)}"
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines(role, name, keep_pii=os.environ.get("VOICECALL_LOG_PII") == "1"))
+    handler.addFilter(name_call)
     handler.addFilter(OncePerMinute())
     level_name = os.environ.get("VOICECALL_LOG_LEVEL", "").strip().upper()
     root = logging.getLogger()
@@ -50,6 +55,13 @@ def configure(role: str, *, instance: str | None = None, stream: TextIO | None =
     root.setLevel(logging.getLevelNamesMapping().get(level_name, logging.INFO))
     logging.captureWarnings(capture=True)
     return name
+
+
+def name_call(record: logging.LogRecord) -> bool:
+    """Add the call of `CALL_ID` to a record that names none. A filter that passes every record."""
+    if (call := CALL_ID.get()) and not hasattr(record, "call_id"):
+        record.call_id = call
+    return True
 
 
 class OncePerMinute(logging.Filter):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
@@ -83,6 +84,28 @@ async def test_messages_that_wait_in_the_inbox_are_one_batch() -> None:
 
     assert actor.batches[0] == 11
     ref.stop(block=False)
+
+
+async def test_handlers_and_the_tasks_they_start_share_the_variables_of_their_actor_alone() -> None:
+    whose: ContextVar[str] = ContextVar("whose", default="no one's")
+
+    class Named(LoopActor):
+        def on_receive(self, message: Any) -> Any:
+            if message == "task":
+                return self.loop.create_task(self.later())
+            return whose.get()
+
+        async def later(self) -> str:
+            await asyncio.sleep(0)
+            return whose.get()
+
+    first, second = Named.start_local(), Named.start_local()
+    first.variables.run(whose.set, "the first's")
+    assert await first.actor_ref.ask("now", block=False) == "the first's"
+    assert await (await first.actor_ref.ask("task", block=False)) == "the first's"
+    assert await second.actor_ref.ask("now", block=False) == whose.get() == "no one's"
+    first.stop()
+    second.stop()
 
 
 async def test_a_long_inbox_lets_other_tasks_of_the_loop_run() -> None:

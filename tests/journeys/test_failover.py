@@ -1,6 +1,7 @@
 """Recognition, voice and agent fail in one call: the caller notices nothing; who did what in whose place is told."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -117,7 +118,8 @@ async def test_each_service_is_replaced_within_the_turn_and_that_is_a_fact(stage
     told = [(event["type"], event["failover"]) for event in events if "failover" in event]
     assert told == list(zip(["Heard", "AgentSaid", "PlaybackBegan"], facts, strict=True))
     log = stage.stack.processes["worker-0"].log.read_text(encoding="utf-8")
-    assert log.count("another provider took over") == 3
+    took_over = [json.loads(line) for line in log.splitlines() if "another provider took over" in line]
+    assert [line["call_id"] for line in took_over] == [record["callId"]] * 3
     counted = await metrics()
     for fact in facts:
         labels = f'from="{fact["from"]}",service="{fact["service"]}",to="{fact["to"]}"'
