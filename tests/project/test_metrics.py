@@ -71,13 +71,13 @@ def test_there_are_metrics_to_look_at() -> None:
 
 
 @pytest.mark.parametrize("name", metric_names())
-def test_every_metric_has_a_writer(name: str) -> None:
+def test_c2_every_metric_has_a_writer(name: str) -> None:
     """A metric that nothing changes reads as "this never happens"."""
     assert writers()[name]
 
 
 @pytest.mark.parametrize("role", WRITTEN_BY)
-def test_a_process_writes_the_metrics_of_its_role(role: str) -> None:
+def test_c2_a_process_writes_the_metrics_of_its_role(role: str) -> None:
     """In the modules that its entry point imports."""
     loaded = reached(ENTRY[role])
     assert {name for name in WRITTEN_BY[role] if not writers()[name] & loaded} == set()
