@@ -63,6 +63,7 @@ COMPILE = $(UV) pip compile --quiet pyproject.toml --universal --python-version 
 lock:  ## pins every dependency with the hashes of all its files; needs uv. `make lock LOCK=--upgrade` takes the newest
 	@$(COMPILE) $(LOCK) --extra demo --extra mcp --extra postgres --output-file requirements.lock
 	@$(COMPILE) $(LOCK) --all-extras --constraint requirements.lock --output-file requirements-dev.lock
+	@$(COMPILE) $(LOCK) --extra demo --extra offline --constraint requirements-dev.lock --output-file requirements-offline.lock
 
 wheel-test: $(VENV)/.run  ## builds the wheel, installs it into an empty environment and places a call there
 	@$(BIN)/python tests/project/wheel.py
