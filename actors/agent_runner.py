@@ -16,7 +16,7 @@ from voicecall.call.events import AgentDone, AgentFailed, AgentSaid
 from voicecall.call.phrases import AUTO, DEFAULT_LANGUAGE
 from voicecall.call.state import Call, Direction, Party, TranscriptEntry
 from voicecall.errors import ServiceError
-from voicecall.ports import Question, TurnText
+from voicecall.ports import EndCall, Question, TurnText
 from voicecall.speech.sentences import Sentences
 
 __all__ = ["AgentRunner", "question_of"]
@@ -46,6 +46,7 @@ class AgentRunner:
         self._epoch = epoch
         self._is_first = True  # no sentence of this reply is reported yet
         self._first_text_ms: int | None = None  # of this reply, while it is not reported
+        self._ends_call = False  # with this reply
 
     async def run(self, ask: AskAgent) -> None:
         """Report `AgentSaid` per sentence, then `AgentDone` or `AgentFailed`. Reports nothing when cancelled."""
@@ -53,7 +54,7 @@ class AgentRunner:
         with effect_counted(ask) as result:
             reason = await self._reply(question)
             if not reason:
-                self._report(AgentDone(turn=ask.turn))
+                self._report(AgentDone(turn=ask.turn, ends_call=self._ends_call))
                 return
             result.value = "failed"
             _log.warning("agent failed", extra={"call_id": question.call, "turn": ask.turn, "reason": reason})
@@ -62,12 +63,15 @@ class AgentRunner:
     async def _reply(self, question: Question) -> str:
         """Report the sentences of the reply; why it failed, "" when it is complete."""
         sentences = Sentences(self._call().language or DEFAULT_LANGUAGE)
-        self._is_first, self._first_text_ms = True, None
+        self._is_first, self._first_text_ms, self._ends_call = True, None, False
         started: float | None = time.monotonic()
         try:
             reply = self._context.ports.on(self._call().route).agent.reply(question)
             async with closing(stream_timed(reply, "agent", "first-text")) as pieces:
                 async for piece in pieces:
+                    if isinstance(piece, EndCall):
+                        self._ends_call = True
+                        break
                     if started is not None:
                         self._first_text_ms, started = round((time.monotonic() - started) * 1000), None
                     self._say(question.turn, sentences.feed(piece))
@@ -78,7 +82,8 @@ class AgentRunner:
             _log.exception("agent adapter raised", extra={"call_id": question.call, "turn": question.turn})
             return type(error).__name__
         self._say(question.turn, sentences.flush())
-        return "the reply has no text" if self._is_first and not question.said else ""
+        has_said = not self._is_first or question.said or self._ends_call
+        return "" if has_said else "the reply has no text"
 
     def _say(self, turn: int, sentences: list[str]) -> None:
         for sentence in sentences:

@@ -2,11 +2,13 @@
 
 `responseModel` is `provider/model`: what follows the first slash is the model's name. Address and key of the provider
 are `responseBaseUrl` and `responseApiKey`, which the reading of the configuration fills by the prefix. `echo` repeats
-the caller, without a model; `openclaw` and `remote/<agentId>` are agent hosts that are connected to the gateway.
+the caller and `demo` is a restaurant, both without a model; `openclaw` and `remote/<agentId>` are agent hosts that are
+connected to the gateway.
 """
 
 import aiohttp
 
+from voicecall.agents.demo import DemoAgent
 from voicecall.agents.echo import EchoAgent
 from voicecall.agents.llm import ChatModel
 from voicecall.agents.remote import HostAgent, agent_named, asks_hosts
@@ -24,6 +26,8 @@ def agent_for(settings: Settings, http: aiohttp.ClientSession, hosts: AgentHosts
     provider, slash, model = settings.response_model.partition("/")
     if provider == "echo":
         return EchoAgent()
+    if provider == "demo":
+        return DemoAgent()
     return ChatModel(
         http,
         base_url=settings.response_base_url,

@@ -92,6 +92,8 @@ class SttManifest:
     """Address of the service unless `baseUrl` names another; there a key is required. None: `baseUrl` is required."""
     example_url: str = ""
     """An address as an operator's own server has it."""
+    own_url: str = ""
+    """Address of our own server for it, written for `baseUrl` where the service is named without one."""
     variables: tuple[KeyVariable, ...] = ()
     older_names: tuple[str, ...] = ()
     """Older values of `streaming.provider` that mean it."""
@@ -129,6 +131,8 @@ class TtsManifest:
     """False for a service whose keys are accepted, and which cannot speak on a telephone line."""
     default_url: str | None = None
     """Address of the service unless `baseUrl` names another; there a key is required. None: `baseUrl` is required."""
+    own_url: str = ""
+    """Address of our own server for it, written for `baseUrl` where the service is named without one."""
     variables: tuple[KeyVariable, ...] = ()
     model: KeyPath | None = None
     """The key that names a model which may be retired."""

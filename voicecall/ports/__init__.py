@@ -61,6 +61,7 @@ from voicecall.ports.media import (
 from voicecall.ports.public_address import Address, PublicAddressResolver, WebhookUrl, current_url, with_query
 from voicecall.ports.speech import (
     Agent,
+    EndCall,
     PartialTranscript,
     Question,
     SpeechToText,
@@ -87,6 +88,7 @@ __all__ = [
     "Committed",
     "Detach",
     "Doorbell",
+    "EndCall",
     "Finish",
     "FirstAudio",
     "HttpAnswer",

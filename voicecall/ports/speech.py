@@ -16,6 +16,7 @@ from voicecall.call.state import Direction, Party
 
 __all__ = [
     "Agent",
+    "EndCall",
     "PartialTranscript",
     "Question",
     "SpeechToText",
@@ -114,8 +115,13 @@ class Question:
     language: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class EndCall:
+    """The agent ends the call: it is hung up when the reply so far was heard. Nothing of a reply follows it."""
+
+
 class Agent(Protocol):
-    def reply(self, question: Question) -> AsyncIterator[str]:
+    def reply(self, question: Question) -> AsyncIterator[str | EndCall]:
         """The reply, in pieces of any length as they come. Raises ServiceError. Closing the iterator cancels it."""
         ...
 

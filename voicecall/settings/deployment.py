@@ -3,7 +3,6 @@
 It differs from machine to machine, while the configuration is the same for all.
 """
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -59,7 +58,8 @@ class Deployment:
     one token in the long run, `gateway_burst`: at once. `namespace`: prefix of every key and channel in Redis; None:
     the default, which names the database; "": none. `jobs_redis_url`: where dramatiq's queues are; None: with all else.
     `worker_slots`: calls of one worker; `boot_patience_s`: how long it waits for Redis at its start.
-    `speech_server`: where the offline speech server listens; `speech_threads`: inferences of it at a time.
+    `speech_server`: where the offline speech server listens; `speech_threads`: inferences of it
+    at a time; 0: one for each core.
     """
 
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)  # may hold a password
@@ -83,7 +83,7 @@ class Deployment:
     boot_patience_s: int = 10
     speech_server: ListenAddress = SPEECH_SERVER
     speech_token: str | None = field(default=None, repr=False)
-    speech_threads: int = 1
+    speech_threads: int = 0
 
     @property
     def gateway(self) -> ListenAddress:
@@ -142,7 +142,7 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
         boot_patience_s=reading.count("VOICECALL_BOOT_PATIENCE_S", 10, range(1, 86_401)),
         speech_server=reading.listener("VOICECALL_SPEECH_LISTEN") or SPEECH_SERVER,
         speech_token=reading.secret("VOICECALL_SPEECH_TOKEN"),
-        speech_threads=reading.count("VOICECALL_SPEECH_THREADS", _cores(), range(1, 257)),
+        speech_threads=reading.count("VOICECALL_SPEECH_THREADS", 0, range(257)),
     )
     reading.check_logging()
     if problems := variables.problems + reading.problems:
@@ -237,11 +237,6 @@ class _Reading:
             self.problems.append(f"{name}: {value[:60]!r} is not an address; write host:port, as in 127.0.0.1:3336")
             return None
         return ListenAddress(found["six"] or found["host"] or "127.0.0.1", int(found["port"])) if found else None
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _is_ipv6(host: str) -> bool:

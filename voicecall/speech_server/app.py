@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -57,11 +58,13 @@ async def running_speech_server(deployment: Deployment) -> AsyncIterator[SpeechS
     is taken.
     """
     require_extra()
+    logging.getLogger("faster_whisper").setLevel(logging.WARNING)  # it reports each utterance
     access = _Access(deployment)
+    threads = deployment.speech_threads or _cores()
     synthesis, transcription = await asyncio.gather(
-        asyncio.to_thread(Synthesis), asyncio.to_thread(Transcription, deployment.speech_threads)
+        asyncio.to_thread(Synthesis), asyncio.to_thread(Transcription, threads)
     )
-    pool = InferencePool(deployment.speech_threads)
+    pool = InferencePool(threads)
     realtime = Realtime(transcription, pool)
     app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_errors, access.check])
     app.router.add_post("/v1/audio/speech", Speech(synthesis, pool))
@@ -75,13 +78,18 @@ async def running_speech_server(deployment: Deployment) -> AsyncIterator[SpeechS
     try:
         await web.TCPSite(runner, deployment.speech_server.host, deployment.speech_server.port).start()
         port = int(runner.addresses[0][1])
-        bind, threads = deployment.speech_server.host, deployment.speech_threads
-        _log.info("speech server listens", extra={"bind": bind, "port": port, "threads": threads})
+        where = {"bind": deployment.speech_server.host, "port": port}
+        _log.info("speech server listens", extra={**where, "threads": threads})
         yield SpeechServer(port=port, background=Background())
     finally:
         pool.close()
         await realtime.close()
         await runner.cleanup()
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Access:

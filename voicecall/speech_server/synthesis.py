@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from voicecall.speech.sentences import Sentences
 
@@ -25,8 +26,11 @@ VOICES: Final[Mapping[str, float]] = {
     **dict.fromkeys(("alloy", "coral", "fable", "marin", "nova", "sage", "shimmer"), _NORMAL),
     **dict.fromkeys(("ash", "ballad", "cedar", "echo", "onyx", "verse"), _LOW),
 }
-"""Names of voices, and their pitch. There is one voice, `heart`; `low` is the same, lower. OpenAI's names mean either."""
+"""Names of voices, and their pitch: the one voice, `heart`, or the same lower, `low`. OpenAI's names mean either."""
 
+_AUDIBLE: Final = 0.01
+_LEAD: Final = RATE // 50  # samples of silence that stay before a sentence,
+_TRAIL: Final = RATE // 5  # and behind it
 _LONGEST_PIECE: Final = 160  # characters
 _LONGEST_WORD: Final = 30
 _LONGEST_PHONEMES: Final = 300
@@ -81,8 +85,16 @@ class Synthesis:
 
     def speak(self, phonemes: str, *, pitch: float = _NORMAL, speed: float = 1.0) -> bytes:
         """16-bit little-endian mono PCM at `RATE`; the same for the same phonemes."""
-        audio = self._model.from_phonemes(phonemes, speed=speed / pitch, seed=0)
+        audio = _trimmed(self._model.from_phonemes(phonemes, speed=speed / pitch, seed=0))
         if pitch != _NORMAL:  # played slower, which lowers it; it was spoken faster for that
             audio = np.interp(np.arange(0, len(audio), pitch), np.arange(len(audio)), audio)
         pcm: bytes = np.rint(np.clip(audio, -1.0, 1.0) * 32_767).astype("<i2").tobytes()
         return pcm
+
+
+def _trimmed(audio: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Without the silence that the model puts around a sentence, for which a caller would wait."""
+    loud = np.flatnonzero(np.abs(audio) > _AUDIBLE)
+    if not len(loud):
+        return audio
+    return audio[max(0, loud[0] - _LEAD) : loud[-1] + _TRAIL]
