@@ -181,7 +181,7 @@ _AWAITED: Final[dict[str, Callable[[_State, list[str]], _Turn | None]]] = {
 
 
 def _table(state: _State, words: list[str]) -> _Turn | None:
-    if not _has(words, "table", "book", "booking", "reserve", "reservation", "seat", "dinner"):
+    if not _has(words, "table", "book", "booking", "reserve", "reservation", "dinner"):
         return None
     return _book(replace(state, people=_number_behind(words, "for") or 0, time=_clock_time(words)))
 
@@ -249,10 +249,10 @@ _QUESTIONS: Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
     ),
     (
         ("where", "address", "parking", "park", "directions"),
-        ("We are on the harbour, next to the old lighthouse.", "You can park behind the house.", _ELSE),
+        ("We are on the harbour, next to the old lighthouse.", "You can park behind the building.", _ELSE),
     ),
     (
-        ("hear me", "still there", "you there", "anybody there"),
+        ("hear me", "still there", "you there"),
         ("Yes, I am here, and I can hear you well.", "What can I do for you?"),
     ),
     (

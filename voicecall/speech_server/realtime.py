@@ -106,7 +106,7 @@ class _Caller:
                 await self._send("error", error={**refused.fields, "event_id": None})
 
     def close(self) -> None:
-        """Nobody waits for what is under way."""
+        """What is under way is of no use any more."""
         for task in self._tasks:
             task.cancel()
 
