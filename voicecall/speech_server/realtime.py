@@ -9,8 +9,8 @@ import binascii
 import itertools
 import logging
 import secrets
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -65,16 +65,36 @@ class Realtime:
         for socket in tuple(self._open):
             await socket.close(code=WSCloseCode.GOING_AWAY)
 
-    async def _text_of(self, audio: bytes, prompt: str) -> str:
-        return await self._pool.run(partial(self._transcription.text_of, audio, prompt))
+    async def _text_of(self, audio: bytes, prompt: str, begun: threading.Event) -> str:
+        """The words in the audio. `begun` is set when it is not worth cancelling any more."""
+
+        def work() -> str:
+            begun.set()
+            return self._transcription.text_of(audio, prompt)
+
+        return await self._pool.run(work)
+
+
+TextOf = Callable[[bytes, str, threading.Event], Coroutine[Any, Any, str]]
+
+
+class _Draft:
+    """A transcript under way: of an utterance, or of what was heard of it at a pause."""
+
+    def __init__(self, text_of: TextOf, audio: bytes, prompt: str) -> None:
+        self._begun = threading.Event()
+        self.text = asyncio.create_task(text_of(audio, prompt, self._begun))
+
+    def drop(self) -> None:
+        """It is not wanted any more, unless it is nearly there."""
+        if not self._begun.is_set():
+            self.text.cancel()
 
 
 class _Caller:
     """One socket."""
 
-    def __init__(
-        self, socket: web.WebSocketResponse, text_of: Callable[[bytes, str], Coroutine[Any, Any, str]]
-    ) -> None:
+    def __init__(self, socket: web.WebSocketResponse, text_of: TextOf) -> None:
         self._socket = socket
         self._text_of = text_of
         self._session = Session()
@@ -85,7 +105,7 @@ class _Caller:
         self._buffer = bytearray()  # without turn detection: what is not committed
         self._item = ""  # the utterance under way
         self._previous: str | None = None
-        self._draft: asyncio.Task[str] | None = None  # the transcript up to the last pause
+        self._draft: _Draft | None = None  # the transcript up to the last pause
         self._said = ""  # of the utterance under way, sent as deltas
         self._tasks: set[asyncio.Task[Any]] = set()
         self._handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
@@ -148,7 +168,7 @@ class _Caller:
             raise Refused(400, f"The buffer is too small: {problem}.", "input_audio_buffer_commit_empty")
         self._buffer.clear()
         self._item = self._new_id("item")
-        await self._commit(self._spawn(self._text_of(audio, self._session.prompt)))
+        await self._commit(self._new_draft(audio))
 
     async def _on_clear(self, _: dict[str, Any]) -> None:
         self._buffer.clear()
@@ -174,7 +194,7 @@ class _Caller:
                 await self._send("input_audio_buffer.speech_started", audio_start_ms=at_ms, item_id=self._item)
             case Paused(audio=audio):
                 self._drop_draft()
-                self._draft = self._spawn(self._text_of(audio, self._session.prompt))
+                self._draft = self._new_draft(audio)
             case Resumed():
                 if self._draft is not None:
                     self._spawn(self._send_partial(self._item, self._draft))
@@ -183,17 +203,22 @@ class _Caller:
                 if goes_on:
                     self._drop_draft()
                 draft, self._draft = self._draft, None
-                await self._commit(draft or self._spawn(self._text_of(audio, self._session.prompt)))
+                await self._commit(draft or self._new_draft(audio))
+
+    def _new_draft(self, audio: bytes) -> _Draft:
+        draft = _Draft(self._text_of, audio, self._session.prompt)
+        self._keep(draft.text)
+        return draft
 
     def _drop_draft(self) -> None:
         if self._draft is not None:
-            self._draft.cancel()  # of no effect on what runs already
+            self._draft.drop()
             self._draft = None
 
-    async def _send_partial(self, item: str, draft: asyncio.Task[str]) -> None:
+    async def _send_partial(self, item: str, draft: _Draft) -> None:
         """What is new in it, if it begins as what was sent before: deltas cannot be taken back."""
         try:
-            text = (await asyncio.shield(draft)).rstrip(_PUNCTUATION)
+            text = (await asyncio.shield(draft.text)).rstrip(_PUNCTUATION)
         except (asyncio.CancelledError, Busy):
             return
         if item != self._item or not text.lower().startswith(self._said.lower()) or len(text) == len(self._said):
@@ -201,7 +226,7 @@ class _Caller:
         delta, self._said = text[len(self._said) :], text
         await self._send(f"{_TRANSCRIPTION}.delta", item_id=item, content_index=0, delta=delta)
 
-    async def _commit(self, transcript: asyncio.Task[str]) -> None:
+    async def _commit(self, draft: _Draft) -> None:
         """Make the utterance an item of the conversation, and send its transcript when it is ready."""
         item, previous = self._item, self._previous
         self._previous, self._item = item, ""
@@ -210,12 +235,12 @@ class _Caller:
         whole = {"id": item, "object": "realtime.item", "type": "message", "status": "completed", "role": "user"}
         for kind in ("added", "done"):
             await self._send(f"conversation.item.{kind}", previous_item_id=previous, item={**whole, "content": content})
-        self._spawn(self._send_transcript(item, transcript))
+        self._spawn(self._send_transcript(item, draft))
 
-    async def _send_transcript(self, item: str, transcript: asyncio.Task[str]) -> None:
+    async def _send_transcript(self, item: str, draft: _Draft) -> None:
         fields = {"item_id": item, "content_index": 0}
         try:
-            text = await transcript
+            text = await draft.text
         except Busy:
             await self._send(f"{_TRANSCRIPTION}.failed", **fields, error=_BUSY.fields)
         except Exception:  # noqa: BLE001  a defect, and for the client one utterance without words
@@ -226,11 +251,13 @@ class _Caller:
 
     # ---
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.create_task(work)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._keep(asyncio.create_task(work))
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        """End it with the socket."""
         self._tasks.add(task)
         task.add_done_callback(self._over)
-        return task
 
     def _over(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
