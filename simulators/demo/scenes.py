@@ -56,7 +56,7 @@ class Scenes:
     async def _configure(self) -> None:
         """Configure the simulators: the people at each number, and the model's replies."""
         rules = [
-            {"match": "how is my order", "reply": STORY},
+            {"match": "(?i)how is my order", "reply": STORY},
             {"match": "collect", "reply": "Very well. We are open until eight this evening."},
             {"match": "still there", "reply": "I am still here. Is there anything else I can do for you?"},
             {"match": "opening hours", "reply": "We are open from nine to eight."},

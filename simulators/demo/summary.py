@@ -42,7 +42,7 @@ async def check_ledger(stack: Stack, facts: SceneFacts, timeline: Timeline) -> R
     for stage in timeline.stages:
         if stage.said_at is not None and stage.began_at is not None:
             report.turns_ms.append(((stage.said_at - stage.heard_at) * 1000, (stage.began_at - stage.heard_at) * 1000))
-    await _check_conversation(stack, facts, report, judge)
+    await _check_conversation(stack, facts, report, judge, _resumed_at(facts, timeline))
     await _check_notice(stack, facts, report, judge)
     _check_inbound(facts, report, judge)
     errors = [line for line in ledger["errors"] if line["kind"] != "fault"]
@@ -52,7 +52,16 @@ async def check_ledger(stack: Stack, facts: SceneFacts, timeline: Timeline) -> R
     return report
 
 
-async def _check_conversation(stack: Stack, facts: SceneFacts, report: Report, judge: Judge) -> None:
+def _resumed_at(facts: SceneFacts, timeline: Timeline) -> list[float]:
+    """When audio reached the carrier after the kill."""
+    events = (event for call, event in timeline.events if call == facts.conversation)
+    began = (event["at"] / 1000 for event in events if event["type"] == "PlaybackBegan")
+    return [at for at in began if at > facts.killed_at]
+
+
+async def _check_conversation(
+    stack: Stack, facts: SceneFacts, report: Report, judge: Judge, resumed_at: list[float]
+) -> None:
     record = (await stack.gateway.rpc("voicecall.status", callId=facts.conversation))["call"]
     call = report.calls[record["providerCallId"]]
     heard = [utterance["text"] for utterance in call["heard"]]
@@ -65,8 +74,10 @@ async def _check_conversation(stack: Stack, facts: SceneFacts, report: Report, j
         bool(cut),
         f"“…{cut[-40:]}”" if cut else "nothing was cut",
     )
-    after = [u for u in call["heard"] if u["start_at"] > facts.killed_at]
-    report.failover_s = after[0]["start_at"] - facts.killed_at if after else None
+    heard_at = [u["start_at"] for u in call["heard"] if u["start_at"] > facts.killed_at]
+    # Real voices are heard as one utterance from before the kill, when the silence is short.
+    after = resumed_at if heard_at and stack.plan.speech else heard_at
+    report.failover_s = after[0] - facts.killed_at if after else None
     gap = f"{report.failover_s:.2f} s of silence" if report.failover_s is not None else "silence until the end"
     report.check(
         "the call survived kill -9 of its worker", bool(after) and record["metadata"]["reactivations"] >= 1, gap

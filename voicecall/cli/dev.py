@@ -41,8 +41,12 @@ Show = Callable[[dict[str, Any]], None]
 
 _REDIS: Final = "redis"
 _COLOURS: Final = {
-    **{_REDIS: "red", "carrier": "yellow", "speech": "blue"},
-    **{"ingress": "cyan", "gateway": "green", "worker": "magenta"},
+    _REDIS: "red",
+    "carrier": "yellow",
+    "speech": "blue",
+    "ingress": "cyan",
+    "gateway": "green",
+    "worker": "magenta",
 }
 _INFORMATIVE: Final = re.compile(r"\[(INFO|DEBUG)\]")  # dramatiq's own format
 _EXAMPLES: Final = (

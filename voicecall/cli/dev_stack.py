@@ -1,8 +1,8 @@
 """The system that `voicecall dev` runs: its programs, their order and environment, and the welcome text.
 
 Without a configuration it writes one: the mock carrier of `simulators.mock`, an agent that echoes, and a simulated
-callee at every number who answers questions. Offline, both have real voices, the agent is the demo's restaurant, and the
-callee a guest. The programs themselves validate the configuration.
+callee at every number who answers questions. Offline, both have real voices, the agent is the demo's restaurant, and
+the callee a guest. The programs themselves validate the configuration.
 """
 
 import asyncio
