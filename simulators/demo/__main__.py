@@ -5,6 +5,7 @@ import asyncio
 import shutil
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -28,6 +29,8 @@ def main() -> None:
     parser.add_argument("--carrier", choices=sorted(CARRIERS), default="twilio")
     parser.add_argument("--speech", choices=("tones", "real"), default="tones", help="tone code, or real voices")
     options = parser.parse_args()
+    if options.speech == "real" and find_spec("hibari") is None:
+        sys.exit("the demo cannot start: real voices need the extra `offline`: make demo SPEECH=real installs it")
     try:
         redis_command(0, _OUT, aof=False)
     except RuntimeError as error:
