@@ -23,13 +23,8 @@ _LONG: Final = ("integrations", "contract/conformance", "journeys", "replay", "c
 _QUICK: Final = (
     *("actors/*", "audio/*", "call/*", "replay/*", "text/*", "tool/*"),
     *("agents/test_demo.py", "agents/test_prompt.py", "agents/test_remote.py", "archive/test_ended.py"),
-    *(
-        "bench/test_figures.py",
-        "bench/test_turns.py",
-        "contract/test_*.py",
-        "simulators/test_tones.py",
-        "simulators/test_words.py",
-    ),
+    *("bench/test_figures.py", "bench/test_turns.py", "contract/test_*.py", "simulators/test_tones.py"),
+    *("simulators/test_words.py", "speech_server/test_pieces.py"),
     *("carriers/test_*_codec.py", "carriers/test_*_media.py", "carriers/test_*_signature.py"),
     *("carriers/test_*_twiml.py", "carriers/test_*_webhooks.py", "carriers/test_*_xml.py"),
     *("carriers/test_billing.py", "carriers/test_stream_path.py", "cli/test_help.py"),
@@ -40,7 +35,6 @@ _QUICK: Final = (
     *("settings/test_legacy.py", "settings/test_load.py", "settings/test_numbers.py", "settings/test_offline.py"),
     *("settings/test_sources.py", "settings/test_voicemail.py"),
     *("speech/test_plain.py", "speech/test_read_aloud.py", "speech/test_sentences.py", "speech/test_vad.py"),
-    "speech_server/test_pieces.py",
     *("test_aio.py", "test_breaker.py", "test_cli_config.py", "test_compatibility.py", "test_logs.py"),
 )
 """Files of quick tests, as patterns below `tests/`. Property tests in them are not quick: they take too long."""

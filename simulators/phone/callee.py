@@ -37,7 +37,7 @@ async def act(call: Call, line: Line, persona: Persona) -> None:
     """Perform the script from answer until its end, or the call's."""
     person = _Person(call, line, listens=persona.listens)
     spoken = call.exchange.spoken
-    if spoken is not None:  # so that nobody waits for their own voice
+    if spoken is not None:  # before it is needed, so that no one waits for it
         await asyncio.gather(*(spoken.mulaw(step.text) for step in persona.steps if isinstance(step, Say | Interrupt)))
     for step in persona.steps:
         await person.do(step)
@@ -47,7 +47,7 @@ class _Person:
     def __init__(self, call: Call, line: Line, *, listens: bool) -> None:
         self._call = call
         self._line = line
-        self._hearing = _ears(call, self._heard, line.now_ms)
+        self._hearing = _listener(call, self._heard, line.now_ms)
         self._spoke_tick = 0
         if listens:
             line.listen = self._hearing.feed
@@ -172,7 +172,7 @@ class _Person:
         self._call.note("heard", **facts)
 
 
-def _ears(call: Call, heard: OnUtterance, from_ms: int) -> Hearing | SpokenHearing:
+def _listener(call: Call, heard: OnUtterance, from_ms: int) -> Hearing | SpokenHearing:
     if call.exchange.spoken is None:
         return Hearing(heard, from_ms=from_ms)
     return SpokenHearing(call.exchange.spoken, heard, from_ms, call.exchange.tasks.spawn)

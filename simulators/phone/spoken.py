@@ -70,7 +70,7 @@ class _Heard:
 
 @dataclass
 class SpokenHearing:
-    """One person's ears, from `from_ms` after answer. `spawn` starts work that outlives the call."""
+    """What one person hears, from `from_ms` after answer. `spawn` starts work that outlives the call."""
 
     spoken: Spoken
     on_utterance: OnUtterance
