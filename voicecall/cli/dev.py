@@ -76,7 +76,7 @@ def dev(
         str,
         typer.Option(
             "--response-model",
-            help="The agent that answers, without a configuration: a responseModel. [default: echo; --offline: demo]",
+            help="The agent that answers, without a configuration: a responseModel; echo by default, --offline demo.",
             metavar="NAME",
         ),
     ] = "",

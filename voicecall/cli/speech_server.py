@@ -24,7 +24,7 @@ def speech_server(
         str,
         typer.Option(
             "--listen",
-            help="Where to listen; off loopback VOICECALL_SPEECH_TOKEN is required. [default: 127.0.0.1:3338]",
+            help="Where to listen, 127.0.0.1:3338 by default; off loopback VOICECALL_SPEECH_TOKEN is required.",
             metavar="HOST:PORT",
         ),
     ] = "",
@@ -37,8 +37,8 @@ def speech_server(
 ) -> NoReturn:
     """Run a voice and speech recognition without keys, on this machine: English, for trying and for tests.
 
-    It offers OpenAI's /v1/audio/speech and Realtime transcription. Set tts.provider and streaming.provider to "offline"
-    to use it. Needs the extra: pip install "voicecall[offline]".
+    It offers OpenAI's /v1/audio/speech and Realtime transcription; tts.provider and streaming.provider "offline" use it.
+    Needs the packages of the extra `offline`.
     """
     configured(require_extra)
     command = program("voicecall.speech_server")
