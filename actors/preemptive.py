@@ -23,11 +23,11 @@ from voicecall.aio import closing, end
 from voicecall.call import transcript
 from voicecall.call.backchannels import has_words
 from voicecall.call.effects import AskAgent
-from voicecall.call.events import Event, Failover, Heard
+from voicecall.call.events import Event, Heard
 from voicecall.call.phrases import DEFAULT_LANGUAGE
 from voicecall.call.policy import Preemptive
 from voicecall.call.state import Call
-from voicecall.ports import PartialTranscript, Question, Usage
+from voicecall.ports import PartialTranscript, Question, ReplyPiece, Usage
 from voicecall.speech.sentences import Sentences
 
 __all__ = ["STABLE_S", "EarlyReplies", "EarlyReply", "is_same", "question_if_over"]
@@ -47,7 +47,7 @@ class EarlyReply:
     def __init__(
         self,
         question: Question,
-        ask: Callable[[Question], AsyncIterator[str | Failover]],
+        ask: Callable[[Question], AsyncIterator[ReplyPiece]],
         language: str,
         on_first_sentence: Callable[[str], None],
     ) -> None:
@@ -86,7 +86,7 @@ class EarlyReply:
         usage = self._usage
         return replace(usage, tokens=usage.tokens + self._characters // _CHARACTERS_PER_TOKEN * usage.is_estimate)
 
-    def read(self) -> AsyncGenerator[str | Failover]:
+    def read(self) -> AsyncGenerator[ReplyPiece]:
         """The turn is over with this question: the reply, as `Agent.reply` gives it."""
         self._taken_at = time.monotonic()
         return self._pieces.read()
@@ -99,10 +99,10 @@ class EarlyReply:
     def _on_usage(self, usage: Usage) -> None:
         self._usage = usage
 
-    async def _watched(self, reply: AsyncIterator[str | Failover]) -> AsyncGenerator[str | Failover]:
+    async def _watched(self, reply: AsyncIterator[ReplyPiece]) -> AsyncGenerator[ReplyPiece]:
         async with closing(reply) as pieces:
             async for piece in pieces:
-                if not isinstance(piece, Failover):
+                if isinstance(piece, str):
                     self._characters += len(piece)
                     self._look_for_sentence(self._sentences.feed(piece))
                 yield piece
@@ -233,7 +233,7 @@ class EarlyReplies:
         self._turn.tries += 1
         agent = self._context.ports.on(call.route).agent
 
-        def ask(asked: Question) -> AsyncIterator[str | Failover]:
+        def ask(asked: Question) -> AsyncIterator[ReplyPiece]:
             return stream_timed(agent.reply(asked), "agent", "first-text")
 
         self._running = EarlyReply(question, ask, call.language or DEFAULT_LANGUAGE, self._speaker.prefetch_early)

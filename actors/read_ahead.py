@@ -9,10 +9,11 @@ from typing import Generic, TypeVar
 
 from voicecall.aio import closing
 from voicecall.call.events import Failover
+from voicecall.ports import EndCall
 
 __all__ = ["ReadAhead"]
 
-P = TypeVar("P", bound=bytes | str | Failover)
+P = TypeVar("P", bound=bytes | str | Failover | EndCall)
 
 
 class ReadAhead(Generic[P]):
@@ -49,7 +50,7 @@ class ReadAhead(Generic[P]):
         try:
             async with closing(source) as pieces:
                 async for piece in pieces:
-                    self._has_pieces = self._has_pieces or not isinstance(piece, Failover)
+                    self._has_pieces = self._has_pieces or isinstance(piece, bytes | str)
                     await self._put(piece)
         except Exception as error:  # noqa: BLE001  raised again where the pieces are read
             self.has_failed, self.is_done = not self._has_pieces, True
@@ -66,5 +67,5 @@ class ReadAhead(Generic[P]):
             await self._has_room.wait()
 
 
-def _length(piece: bytes | str | Failover) -> int:
-    return 0 if isinstance(piece, Failover) else len(piece)
+def _length(piece: bytes | str | Failover | EndCall) -> int:
+    return len(piece) if isinstance(piece, bytes | str) else 0

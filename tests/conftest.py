@@ -22,8 +22,9 @@ _LONG: Final = ("integrations", "contract/conformance", "journeys", "replay", "c
 """The longest first."""
 _QUICK: Final = (
     *("actors/*", "audio/*", "call/*", "replay/*", "text/*", "tool/*"),
-    *("agents/test_prompt.py", "agents/test_remote.py", "archive/test_ended.py"),
+    *("agents/test_demo.py", "agents/test_prompt.py", "agents/test_remote.py", "archive/test_ended.py"),
     *("bench/test_figures.py", "bench/test_turns.py", "contract/test_*.py", "simulators/test_tones.py"),
+    *("simulators/test_words.py", "speech_server/test_pieces.py"),
     *("carriers/test_*_codec.py", "carriers/test_*_media.py", "carriers/test_*_signature.py"),
     *("carriers/test_*_twiml.py", "carriers/test_*_webhooks.py", "carriers/test_*_xml.py"),
     *("carriers/test_billing.py", "carriers/test_stream_path.py", "cli/test_help.py"),
@@ -31,7 +32,7 @@ _QUICK: Final = (
     *("project/test_imports.py", "project/test_language.py", "project/test_locks.py", "project/test_quick.py"),
     *("ingress/test_limits.py", "ingress/test_order_of_frames.py", "ingress/test_pending.py"),
     *("ingress/test_playout.py", "ingress/test_silence_batcher.py"),
-    *("settings/test_legacy.py", "settings/test_load.py", "settings/test_numbers.py"),
+    *("settings/test_legacy.py", "settings/test_load.py", "settings/test_numbers.py", "settings/test_offline.py"),
     *("settings/test_sources.py", "settings/test_voicemail.py"),
     *("speech/test_plain.py", "speech/test_read_aloud.py", "speech/test_sentences.py", "speech/test_vad.py"),
     *("test_aio.py", "test_breaker.py", "test_cli_config.py", "test_compatibility.py", "test_logs.py"),

@@ -22,7 +22,7 @@ from voicecall.errors import BusUnavailable, ConfigError
 from voicecall.settings import Deployment, Settings, load_deployment, load_settings
 from voicecall.signals import ignore_signals, on_signals
 
-__all__ = ["Opened", "Process", "configuration", "run", "start_failed"]
+__all__ = ["Opened", "Process", "configuration", "run", "serve", "start_failed"]
 
 _EX_CONFIG: Final = 78
 
@@ -68,10 +68,15 @@ def start_failed(role: str, error: Exception) -> int:
 
 
 def run(role: str, opened: Opened, environ: Mapping[str, str]) -> int:
+    """As `serve`, for a role that needs the configuration."""
+    return serve(role, lambda: opened(*configuration(environ), environ))
+
+
+def serve(role: str, opened: Callable[[], AbstractAsyncContextManager[Process]]) -> int:
     """Open the role, serve until a signal arrives or a background task fails, drain, close. Returns the exit status."""
     logs.configure(role)
     try:
-        uvloop.run(_serve(opened(*configuration(environ), environ), at_end=ignore_signals))
+        uvloop.run(_serve(opened(), at_end=ignore_signals))
     except BackgroundFailed:  # logged where it happened
         return 1
     except (ConfigError, BusUnavailable, OSError) as error:

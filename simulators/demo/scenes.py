@@ -38,7 +38,9 @@ class SceneFacts:
 class Scenes:
     """Plays the scenes: a long outbound conversation, and the other calls while it lasts."""
 
-    def __init__(self, stack: Stack, timeline: Timeline) -> None:
+    def __init__(self, stack: Stack, timeline: Timeline, *, patience: float = 1.0) -> None:
+        """`patience`: how much longer than in tone code everything may take."""
+        self._patience = patience
         self._stack = stack
         self._timeline = timeline
         self._facts = SceneFacts()
@@ -54,7 +56,7 @@ class Scenes:
     async def _configure(self) -> None:
         """Configure the simulators: the people at each number, and the model's replies."""
         rules = [
-            {"match": "how is my order", "reply": STORY},
+            {"match": "(?i)how is my order", "reply": STORY},
             {"match": "collect", "reply": "Very well. We are open until eight this evening."},
             {"match": "still there", "reply": "I am still here. Is there anything else I can do for you?"},
             {"match": "opening hours", "reply": "We are open from nine to eight."},
@@ -86,9 +88,11 @@ class Scenes:
         answer = await gateway.rpc("voicecall.initiate", to=CALLEE, message=GREETING, mode="conversation")
         call = self._facts.conversation = answer["callId"]
         self._timeline.name(call, "conversation")
-        await gateway.until(call, lambda seen: _said(seen, "bot", "We are open until eight"), within_s=30)
+        await gateway.until(
+            call, lambda seen: _said(seen, "bot", "We are open until eight"), within_s=30 * self._patience
+        )
         await self._kill_owner(call)
-        await gateway.until(call, _is_over, within_s=40)
+        await gateway.until(call, _is_over, within_s=40 * self._patience)
 
     async def _kill_owner(self, call: str) -> None:
         node = await self._stack.owner_of(call)
@@ -107,7 +111,7 @@ class Scenes:
         answer = await self._stack.gateway.rpc("voicecall.initiate", to=NOTIFIED, message=NOTICE, mode="notify")
         call = self._facts.notice = answer["callId"]
         self._timeline.name(call, "notice")
-        await self._stack.gateway.until(call, _is_over, within_s=30)
+        await self._stack.gateway.until(call, _is_over, within_s=30 * self._patience)
 
     async def _inbound(self) -> None:
         script: list[dict[str, Any]] = [
@@ -131,7 +135,9 @@ class Scenes:
 
     async def _ended(self, sid: str) -> None:
         over = {"completed", "busy", "failed", "no-answer", "canceled"}
-        await self._stack.carrier.until(f"/_sim/calls/{sid}", lambda seen: seen["status"] in over, within_s=40)
+        await self._stack.carrier.until(
+            f"/_sim/calls/{sid}", lambda seen: seen["status"] in over, within_s=40 * self._patience
+        )
 
 
 def _said(seen: Any, speaker: str, text: str) -> bool:

@@ -29,6 +29,8 @@ def put_together(switchboard: Switchboard[Any], webhook_sender: WebhookSender, r
         webhook_sender.open()
         yield
         await switchboard.services.tasks.close()
+        if switchboard.services.spoken is not None:
+            await switchboard.services.spoken.close()
         await webhook_sender.close()
 
     app.cleanup_ctx.append(life)

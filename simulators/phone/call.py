@@ -73,6 +73,8 @@ class Call:
     """What the customer ordered: verb or command, text, time. A Say or speak here was spoken natively."""
     spoken: list[dict[str, Any]] = field(default_factory=list)
     """What the callee said, with times in ms since answer."""
+    understood: list[dict[str, Any]] = field(default_factory=list)
+    """What the callee heard, as it was heard."""
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -176,6 +178,8 @@ class Call:
         line = self.line
         if line is None:
             return []
+        if self.exchange.spoken is not None:
+            return self.understood
         if self._heard[0] != line.ticks:
             found = decode_all(line.heard.mulaw(line.ticks))
             self._heard = (

@@ -28,6 +28,7 @@ from simulators.phone.persona import (
     WaitHeard,
     WaitQuiet,
 )
+from simulators.phone.spoken import OnUtterance, SpokenHearing
 
 __all__ = ["act"]
 
@@ -37,6 +38,9 @@ _KEY_S = 0.12
 async def act(call: Call, line: Line, persona: Persona) -> None:
     """Perform the script from answer until its end, or the call's."""
     person = _Person(call, line, listens=persona.listens)
+    spoken = call.exchange.spoken
+    if spoken is not None:  # before it is needed, so that no one waits for it
+        await asyncio.gather(*(spoken.mulaw(step.text) for step in persona.steps if isinstance(step, Say | Interrupt)))
     for step in persona.steps:
         await person.do(step)
 
@@ -45,7 +49,7 @@ class _Person:
     def __init__(self, call: Call, line: Line, *, listens: bool) -> None:
         self._call = call
         self._line = line
-        self._hearing = Hearing(self._heard, from_ms=line.now_ms)
+        self._hearing = _listener(call, self._heard, line.now_ms)
         self._spoke_tick = 0
         if listens:
             line.listen = self._hearing.feed
@@ -89,11 +93,15 @@ class _Person:
 
     async def _say(self, text: str) -> None:
         line, call = self._line, self._call
+        audio = None if call.exchange.spoken is None else await call.exchange.spoken.mulaw(text)
         start_ms = line.now_ms
         said = {"text": text, "start_ms": start_ms, "start_at": time.time(), "complete": False}
         call.spoken.append(said)
         call.note("callee.speaks", text=text, start_ms=start_ms)
-        line.speaker.say(text)
+        if audio is None:
+            line.speaker.say(text)
+        else:
+            line.speaker.play(audio)
         if call.collector is not None:
             call.collector.speech_began()
         try:
@@ -165,4 +173,12 @@ class _Person:
 
     def _heard(self, text: str, start_ms: int, end_ms: int, complete: bool) -> None:
         at = self._line.answered_at + start_ms / 1000
-        self._call.note("heard", text=text, start_ms=start_ms, end_ms=end_ms, complete=complete, start_at=at)
+        facts = {"text": text, "start_ms": start_ms, "end_ms": end_ms, "complete": complete, "start_at": at}
+        self._call.understood.append({**facts, "end_at": self._line.answered_at + end_ms / 1000})
+        self._call.note("heard", **facts)
+
+
+def _listener(call: Call, heard: OnUtterance, from_ms: int) -> Hearing | SpokenHearing:
+    if call.exchange.spoken is None:
+        return Hearing(heard, from_ms=from_ms)
+    return SpokenHearing(call.exchange.spoken, heard, from_ms, call.exchange.tasks.spawn)

@@ -122,8 +122,11 @@ class Voice:
         self._frames: deque[bytes] = deque()
 
     def say(self, text: str) -> None:
-        """Queue an utterance."""
-        audio = encode_mulaw(text)
+        """Queue an utterance of tone code."""
+        self.play(encode_mulaw(text))
+
+    def play(self, audio: bytes) -> None:
+        """Queue an utterance, as mu-law."""
         for start in range(0, len(audio), FRAME_BYTES):
             self._frames.append(audio[start : start + FRAME_BYTES].ljust(FRAME_BYTES, b"\xff"))
 

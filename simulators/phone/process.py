@@ -12,6 +12,7 @@ import orjson
 from aiohttp import web
 
 from simulators.phone.services import Services
+from simulators.phone.spoken import Spoken
 from simulators.service import port_of
 
 __all__ = ["options_of", "serve", "take_common"]
@@ -32,11 +33,14 @@ def options_of(name: str, about: str) -> argparse.ArgumentParser:
         help="sign the public origin, connect to the local one: https://voice.example.com=http://127.0.0.1:3334",
     )
     parser.add_argument("--cps", type=float, default=0.0, help="outbound calls started per second; 0: no limit")
+    parser.add_argument("--speech", default="", help="URL of a speech server: callees have real voices")
     return parser
 
 
 def take_common(services: Services, options: argparse.Namespace) -> None:
     """Apply the common options to the services."""
+    if options.speech:
+        services.spoken = Spoken(options.speech)
     for rule in options.public_map:
         services.public.add(rule)
 

@@ -10,6 +10,7 @@ from simulators.ledger import Ledger
 from simulators.phone.clock import Ticker
 from simulators.phone.faults import Faults
 from simulators.phone.public_map import PublicMap
+from simulators.phone.spoken import Spoken
 
 __all__ = ["Services", "Tasks"]
 
@@ -55,6 +56,8 @@ class Services:
     ticker: Ticker = field(default_factory=Ticker)
     calls_per_second: float = 0.0
     """Outbound calls started per second; 0 sets no limit. More are queued."""
+    spoken: Spoken | None = None
+    """With it the people on the phone have real voices; without, tone code."""
 
     def __post_init__(self) -> None:
         self.tasks = Tasks(self.ledger)

@@ -36,6 +36,7 @@ _WORKER = ("workers", "--processes", "1", "--threads", "4", "--skip-logging")
 class Plan:
     """What to start. `config` is merged over the stack's own configuration, key by key, one level deep.
 
+    `speech`: real voices, by a speech server, in place of tone code; the agent's model stays the simulator's.
     `ngrok`: no `publicUrl`; the (only) ingress opens a tunnel, and the carrier connects through it. `document`: what
     the file of the configuration holds, made of the configuration, when it is not the configuration itself.
     """
@@ -50,6 +51,7 @@ class Plan:
     also: tuple[str, ...] = ()  # simulators of further services, for `document`
     stt: tuple[str, ...] = ("openai",)  # services of speech recognition: the provider, then its fallbacks
     environment: Mapping[str, str] = field(default_factory=dict)
+    speech: bool = False
     ngrok: bool = False
     document: "Callable[[dict[str, Any], Stack], dict[str, Any]] | None" = None
 
@@ -68,6 +70,8 @@ class Stack:
         self.logs = logs or self.home / "logs"
         self.redis_port = free_port()
         self.gateway_port = free_port()
+        self.speech_port = free_port()
+        self.speech_url = f"http://127.0.0.1:{self.speech_port}"
         self.ingress_ports = [free_port() for _ in range(self.plan.ingresses)]
         self.health_ports = [free_port() for _ in range(self.plan.ingresses)]
         self.tools = FakeBinaries(self.home / "bin")
@@ -101,6 +105,7 @@ class Stack:
             self.tools.install("ngrok")
             self.tools.behave("ngrok", **self.ngrok)
         await self.start_redis()
+        await self._start_speech()
         await asyncio.gather(self._start_openai(), self._start_carrier(), self._start_services())
         self._write_config()
         ingresses = (self.start_ingress(n) for n in range(self.plan.ingresses))
@@ -143,11 +148,18 @@ class Stack:
             await process.start(prints_ready)
             setattr(self, name, Simulator(process.url))
 
+    async def _start_speech(self) -> None:
+        if self.plan.speech:
+            command = [sys.executable, "-m", "voicecall.speech_server"]
+            process = self._process("speech", command, VOICECALL_SPEECH_LISTEN=f"127.0.0.1:{self.speech_port}")
+            await process.start(answers(f"{self.speech_url}/readyz"), within_s=90)
+
     async def _start_carrier(self) -> None:
         ports = [self.ngrok["listen"]] if self.plan.ngrok else self.ingress_ports
         locals_ = ",".join(f"http://127.0.0.1:{port}" for port in ports)
         name, simulator = self.plan.carrier, CARRIERS[self.plan.carrier]
         command = [sys.executable, "-m", f"simulators.{name}", *simulator.options]
+        command += ["--speech", self.speech_url] if self.plan.speech else []
         command += ["--webhook", self.webhook_url, "--public-map", f"{PUBLIC_ORIGIN}={locals_}"]
         process = self._process(name, command)
         await process.start(prints_ready)
@@ -251,6 +263,8 @@ class Stack:
             "tts": {"provider": "openai", "openai": {"baseUrl": f"{self.openai.url}/v1"}},
             "responseBaseUrl": f"{self.openai.url}/v1",
         }
+        if self.plan.speech:
+            config["tts"] = {"provider": "offline", "fallbacks": [], "offline": {"baseUrl": f"{self.speech_url}/v1"}}
         if self.plan.elevenlabs:
             config["tts"] = {
                 "provider": "elevenlabs",
@@ -273,6 +287,9 @@ class Stack:
         return {"provider": service, "providers": {service: block}}
 
     def _recognition(self) -> dict[str, Any]:
+        if self.plan.speech:
+            providers = {"offline": {"baseUrl": f"{self.speech_url}/v1"}}
+            return {"enabled": True, "provider": "offline", "providers": providers}
         compatible = f"{self.openai.url}/v1"
         keyed = {"deepgram": self.deepgram.url, "elevenlabs": self.elevenlabs.url, "compatible": compatible}
         # In the older spelling, so that a plan may change one of the keys, and an earlier release reads it.

@@ -11,7 +11,7 @@ from voicecall.call.effects import AskAgent
 from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, CallPolicy, Event, Mode
 from voicecall.call.ids import CallId, EffectId
 from voicecall.call.state import Call, Direction, Party, TranscriptEntry
-from voicecall.ports import TurnText
+from voicecall.ports import EndCall, TurnText
 
 CALL = Call(
     id=CallId("11111111-2222-4333-8444-555555555555"),
@@ -115,3 +115,21 @@ async def test_a4_after_a_crash_nothing_more_to_say_is_an_end() -> None:
     await runner.run(AskAgent(id=EffectId("e.1"), turn=1, said=("It is noon.",)))
 
     assert reports == [AgentDone(turn=1)]
+
+
+async def test_an_agent_that_ends_the_call_is_reported_behind_its_last_sentence() -> None:
+    stage = Stage()
+    runner, reports = runner_of(stage)
+    stage.agent.scripts.append(["Goodbye", EndCall(), "never said"])
+    await runner.run(ASK)
+    said, done = reports
+    assert isinstance(said, AgentSaid)
+    assert (said.text, done) == ("Goodbye", AgentDone(turn=1, ends_call=True))
+
+
+async def test_it_may_do_so_without_a_word() -> None:
+    stage = Stage()
+    runner, reports = runner_of(stage)
+    stage.agent.scripts.append([EndCall()])
+    await runner.run(ASK)
+    assert reports == [AgentDone(turn=1, ends_call=True)]

@@ -21,6 +21,7 @@ from voicecall.ports import (
     Clear,
     Commit,
     Committed,
+    EndCall,
     Finish,
     Ingest,
     Lease,
@@ -441,12 +442,12 @@ class ScriptedAgent:
     """Replies with the next script: pieces of text, exceptions to raise, and events to wait for."""
 
     def __init__(self) -> None:
-        self.scripts: list[list[str | Exception | asyncio.Event]] = []
+        self.scripts: list[list[str | EndCall | Exception | asyncio.Event]] = []
         self.questions: list[Question] = []
         self.cancelled = 0
         self.is_discardable = False
 
-    async def reply(self, question: Question) -> AsyncIterator[str]:
+    async def reply(self, question: Question) -> AsyncIterator[str | EndCall]:
         self.questions.append(question)
         script = self.scripts.pop(0) if self.scripts else [f"You said {question.history[-1].text}."]
         done = False

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-offline.lock")
 
 
 def entries(lock: str) -> list[str]:
@@ -32,13 +32,19 @@ def test_c18_every_requirement_has_a_version_and_hashes(lock: str) -> None:
     assert len(pinned(lock)) == len(entries(lock)) > 50
 
 
-def test_c18_both_files_pin_the_same_versions() -> None:
-    """The second one is the first and what tests need."""
+def test_c18_all_files_pin_the_same_versions() -> None:
+    """The second one is everything: the first, what tests need, and the offline voice."""
     assert pinned(LOCKS[0]).items() <= pinned(LOCKS[1]).items()
+    assert pinned(LOCKS[2]).items() <= pinned(LOCKS[1]).items()
 
 
 @pytest.mark.parametrize(
-    ("lock", "extras"), [(LOCKS[0], ("demo", "mcp", "otel", "postgres")), (LOCKS[1], ("dev", "turns"))]
+    ("lock", "extras"),
+    [
+        (LOCKS[0], ("demo", "mcp", "otel", "postgres")),
+        (LOCKS[1], ("dev", "turns")),
+        (LOCKS[2], ("demo", "offline")),
+    ],
 )
 def test_c18_the_files_hold_what_the_project_declares(lock: str, extras: tuple[str, ...]) -> None:
     """A range changed in `pyproject.toml` needs `make lock`."""

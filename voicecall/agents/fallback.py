@@ -11,12 +11,11 @@ from typing import Final
 
 from voicecall.agents.remote import HostAgent
 from voicecall.aio import closing
-from voicecall.call.events import Failover
 from voicecall.call.ids import CallId
 from voicecall.call.state import Party
 from voicecall.errors import FailureKind, ServiceError
 from voicecall.failover import Asked, Chain, Provider
-from voicecall.ports import Agent, Question, ReplyCut, TurnNotStarted, TurnText
+from voicecall.ports import Agent, Question, ReplyCut, ReplyPiece, TurnNotStarted, TurnText
 
 __all__ = ["FallbackAgent", "probe_of"]
 
@@ -39,7 +38,7 @@ class FallbackAgent(Agent):
     def is_discardable(self) -> bool:
         return all(agent.port.is_discardable for agent in self._chain.providers)
 
-    async def reply(self, question: Question) -> AsyncGenerator[str | Failover]:
+    async def reply(self, question: Question) -> AsyncGenerator[ReplyPiece]:
         """As the port says. Raises ReplyCut when it broke off in its middle and another agent is left."""
         after = question.after
         asked = Asked() if after is None else Asked(dict(after.failures), instead_of=after.by)

@@ -2,14 +2,15 @@
 
 `responseModel` is `provider/model`: what follows the first slash is the model's name. Address and key of the provider
 are `responseBaseUrl` and `responseApiKey`, which the reading of the configuration fills by the prefix. `echo` repeats
-the caller, without a model; `openclaw` and `remote/<agentId>` are agent hosts that are connected to the gateway. Each
-of `responseFallbacks` is written so too.
+the caller and `demo` is a restaurant, both without a model; `openclaw` and `remote/<agentId>` are agent hosts that are
+connected to the gateway. Each of `responseFallbacks` is written so too.
 """
 
 from collections import Counter
 
 import aiohttp
 
+from voicecall.agents.demo import DemoAgent
 from voicecall.agents.echo import EchoAgent
 from voicecall.agents.fallback import FallbackAgent, probe_of
 from voicecall.agents.llm import ChatModel
@@ -70,6 +71,8 @@ class _Build:
         provider, slash, model = written.model.partition("/")
         if provider == "echo":
             return EchoAgent()
+        if provider == "demo":
+            return DemoAgent()
         return ChatModel(
             self._http,
             base_url=written.base_url or settings.response_base_url,

@@ -521,10 +521,11 @@ class AgentSaid(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentDone(_Event):
-    """The reply to `turn` is complete."""
+    """The reply to `turn` is complete. `ends_call`: the agent hangs up when it was heard."""
 
     name: ClassVar[str] = "AgentDone"
     turn: int
+    ends_call: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

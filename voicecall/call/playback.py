@@ -32,6 +32,7 @@ __all__ = [
     "playback_began",
     "playback_done",
     "playback_overdue",
+    "protect",
     "repeat",
     "repeat_all",
     "rest_of",
@@ -93,6 +94,12 @@ def _parts(call: Call, text: Speakable) -> tuple[Speakable, ...]:
 def _queue(step: Step, utterance: Utterance) -> Step:
     step = step.set_playback(utterances=(*step.call.utterances, utterance), made=utterance.no)
     return _speak(step, utterance) if step.call.has_voice else step
+
+
+def protect(step: Step, turn: int) -> Step:
+    """The caller no longer interrupts what is still to be heard of the reply to `turn`."""
+    utterances = (replace(each, protected=True) if each.turn == turn else each for each in step.call.utterances)
+    return step.set_playback(utterances=tuple(utterances))
 
 
 def last_number(call: Call, text: Speakable) -> int:

@@ -277,12 +277,16 @@ def agent_done(step: Step, event: AgentDone) -> Step:
     if event.turn != step.call.turn or reply is None:
         return step.ignored()
     queued = any(utterance.turn == event.turn for utterance in step.call.utterances)
-    if not reply.text and not queued and not transcript.said_of_turn(step.call, event.turn):
+    if not (reply.text or queued or event.ends_call or transcript.said_of_turn(step.call, event.turn)):
         return _apologise(
             _reply_over(step), step.call.phrases.agent_failed
         )  # a reply without text would leave the caller in silence
     step = _reply_over(step).set_stats(completed_turns=step.call.stats.completed_turns + 1)
-    return playback.say(step, reply.text, turn=event.turn) if reply.text else playback.finished(step)
+    if event.ends_call:  # the farewell is heard to its end
+        step = playback.protect(step, event.turn).set_playback(hangup_after=EndReason.HANGUP_BOT)
+    if not reply.text:
+        return playback.finished(step)
+    return playback.say(step, reply.text, turn=event.turn, protected=event.ends_call)
 
 
 def agent_failed(step: Step, event: AgentFailed) -> Step:

@@ -40,6 +40,7 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "expose": ("expose",),
     "dev": ("dev", "demo"),
     "roles": ("ingress", "gateway", "worker"),
+    "speech_server": ("speech-server",),
     "dead": ("dead",),
     "tool": ("tool", "mcp"),
 }

@@ -40,9 +40,21 @@ Show = Callable[[dict[str, Any]], None]
 """Prints an item of the feed."""
 
 _REDIS: Final = "redis"
-_COLOURS: Final = {_REDIS: "red", "carrier": "yellow", "ingress": "cyan", "gateway": "green", "worker": "magenta"}
+_COLOURS: Final = {
+    _REDIS: "red",
+    "carrier": "yellow",
+    "speech": "blue",
+    "ingress": "cyan",
+    "gateway": "green",
+    "worker": "magenta",
+}
 _INFORMATIVE: Final = re.compile(r"\[(INFO|DEBUG)\]")  # dramatiq's own format
-_EXAMPLES: Final = ("voicecall dev", "voicecall dev --config my.json5", "voicecall dev --response-model remote/mine")
+_EXAMPLES: Final = (
+    "voicecall dev",
+    "voicecall dev --config my.json5",
+    "voicecall dev --response-model remote/mine",
+    "voicecall dev --offline",
+)
 _CARRIERS: Final = "twilio, telnyx, plivo or mock"
 
 
@@ -63,9 +75,11 @@ def dev(
     response_model: Annotated[
         str,
         typer.Option(
-            "--response-model", help="The agent that answers, without a configuration: a responseModel.", metavar="NAME"
+            "--response-model",
+            help="The agent that answers, without a configuration: a responseModel; echo by default, --offline demo.",
+            metavar="NAME",
         ),
-    ] = "echo",
+    ] = "",
     redis_port: Annotated[
         int,
         typer.Option(
@@ -73,6 +87,10 @@ def dev(
         ),
     ] = 6379,
     *,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="Speak and listen with real voices, without keys: starts a speech server too."),
+    ] = False,
     events: Annotated[bool, typer.Option("--events", help="Print every event instead of the conversation.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print every item of the feed as a line of JSON.")] = False,
     logs: Annotated[bool, typer.Option("--logs", help="Print the whole logs, not only warnings and errors.")] = False,
@@ -82,8 +100,8 @@ def dev(
 
     Uses the Redis of REDIS_URL, else an embedded one whose data is deleted at the end. Without a configuration it runs
     a mock carrier whose simulated callee answers questions: no account, no cost, no real phone call. There the agent
-    repeats what it hears, unless --response-model names another. Prints what is said on the calls, as `voicecall tail`
-    does.
+    repeats what it hears, unless --response-model names another; with --offline it is a restaurant that is called by
+    voice. Prints what is said on the calls, as `voicecall tail` does.
     """
     show = printer(events=events, as_json=as_json)
     level = Level.NONE if quiet else Level.ALL if logs else Level.PROBLEMS
@@ -95,6 +113,7 @@ def dev(
                 port=port,
                 redis_port=redis_port,
                 response_model=response_model,
+                offline=offline,
             )
         )
         try:

@@ -1,7 +1,8 @@
 """The system that `voicecall dev` runs: its programs, their order and environment, and the welcome text.
 
 Without a configuration it writes one: the mock carrier of `simulators.mock`, an agent that echoes, and a simulated
-callee at every number who answers questions. The programs themselves validate the configuration.
+callee at every number who answers questions. Offline, both have real voices, the agent is the demo's restaurant, and
+the callee a guest. The programs themselves validate the configuration.
 """
 
 import asyncio
@@ -18,15 +19,17 @@ from typing import Any, Final
 
 import aiohttp
 
+from voicecall.agents.restaurant import GREETING
 from voicecall.cli.roles import ROLES, role_command
 from voicecall.environ import Variables
 from voicecall.errors import ConfigError
 from voicecall.packages import program, program_environment
-from voicecall.settings import Settings, load_deployment, load_settings
+from voicecall.settings import SPEECH_SERVER, ListenAddress, Settings, load_deployment, load_settings
 from voicecall.settings.reading import source
+from voicecall.speech_server.extra import require_extra
 from voicecall.subprocesses import Child, Children
 
-__all__ = ["DevStack", "plan"]
+__all__ = ["TEST_PHONE", "DevStack", "plan"]
 
 _ANSWERS: Final = (
     "My name is Ada.",
@@ -34,10 +37,21 @@ _ANSWERS: Final = (
     "At seven, please.",
     "No, thank you, that is all.",
 )
+_GUEST: Final = (
+    "What are your opening hours?",
+    "I would like to book a table for four, please.",
+    "At half past seven.",
+    "My name is Ada.",
+    "No, thank you. Goodbye.",
+)
+TEST_PHONE: Final[str] = ""
+"""Path of the test phone at the gateway; empty: there is no such page."""
+
 Ready = Callable[[Child], Awaitable[bool]]
 
 _PROBE_TIMEOUT: Final = aiohttp.ClientTimeout(total=2.0)  # another program may hold the port and not answer
 _CALLEE: Final = "+15550001234"
+_SPEECH_START_S: Final = 90.0  # it loads its models
 
 
 @dataclass(kw_only=True)
@@ -45,6 +59,7 @@ class DevStack:
     """What to start. `redis_port`: of the embedded Redis, None when REDIS_URL names another.
 
     `given`: the environment of this command, and so of the developer's next terminal. `simulated`: with a mock carrier.
+    `offline`: with a speech server.
     """
 
     given: Mapping[str, str] = field(repr=False)
@@ -53,12 +68,19 @@ class DevStack:
     settings: Settings
     redis_port: int | None
     simulated: bool
+    offline: bool = False
 
     async def start(self, children: Children) -> None:
         """Start Redis and the carrier first, then the other programs together. Raises ChildEnded."""
         if self.redis_port is not None:
             command = _redis_command(self.redis_port, self.home)
             await children.start("redis", command, self.environ, self._redis_is_up, needed=True)
+        if self.offline:
+            ready_at = f"{load_deployment(self.environ).speech_server.url}/readyz"
+            command = program("voicecall.speech_server")
+            await children.start(
+                "speech", command, self.environ, _answers(ready_at), needed=True, within_s=_SPEECH_START_S
+            )
         if self.simulated:
             await self._start_carrier(children)
         deployed = load_deployment(self.environ)
@@ -91,20 +113,22 @@ class DevStack:
             )
             if value != known
         ]
-        first = 'voicecall call -m "Good morning!"'
+        first = f'voicecall call -m "{GREETING if self.offline else "Good morning!"}"'
         lines = [
             "",
             "voicecall dev is ready; Ctrl-C stops every process.",
             f"  gateway  {deployed.gateway_url}  (open it in a browser for the dashboard)",
             f"  webhook  {self.settings.webhook_url}",
             f"  redis    {where}{note}",
+            *([f"  speech   {deployed.speech_server.url}"] if self.offline else []),
+            *([f"  phone    {deployed.gateway_url}{TEST_PHONE}"] if TEST_PHONE else []),
             "",
             "In another terminal:",
             *exports,
             f"  {first if self.settings.to_number else first + ' -t NUMBER'}",
             "  voicecall tail",
         ]
-        if self.simulated:
+        if self.simulated and not self.offline:
             lines.append('  voicecall continue -m "And your name?"    # the simulated callee answers questions')
         return "\n".join(lines)
 
@@ -117,12 +141,13 @@ class DevStack:
     async def _start_carrier(self, children: Children) -> None:
         command = program("simulators.mock", "--secret", self.environ["MOCK_SECRET"])
         command += ["--webhook", self.settings.webhook_url]
+        command += ["--speech", load_deployment(self.environ).speech_server.url] if self.offline else []
         simulator = await children.start("carrier", command, self.environ, _has_printed, needed=True)
         url = json.loads(simulator.lines[0])["url"]
         self.environ["MOCK_API_BASE_URL"] = url
         async with aiohttp.ClientSession() as http:
             for number in ("*", _CALLEE):
-                async with http.post(f"{url}/_sim/persona", json=_persona(number)) as answer:
+                async with http.post(f"{url}/_sim/persona", json=_persona(number, offline=self.offline)) as answer:
                     answer.raise_for_status()
 
     async def _redis_is_up(self, _: Child) -> bool:
@@ -135,9 +160,18 @@ class DevStack:
 
 
 def plan(
-    environ: Mapping[str, str], home: Path, *, config: Path | None, port: int, redis_port: int, response_model: str
+    environ: Mapping[str, str],
+    home: Path,
+    *,
+    config: Path | None,
+    port: int,
+    redis_port: int,
+    response_model: str,
+    offline: bool = False,
 ) -> DevStack:
     """What to start in this environment. `port` and `response_model` are used where there is no configuration.
+
+    With a configuration of the developer's own, `offline` only starts the speech server, which that must name.
 
     Raises ConfigError for a configuration that cannot be used, a missing package, or no Redis.
     """
@@ -145,11 +179,17 @@ def plan(
         role_command(role)
     env = program_environment(environ)
     simulated = False
+    if offline:
+        require_extra()
     if config is not None:
         env["VOICECALL_CONFIG"] = str(config)
     elif not _has_configuration(env):
         simulated = importlib.util.find_spec("simulators") is not None
-        env["VOICECALL_CONFIG"] = str(_mock_configuration(home, port, response_model))
+        if offline and not Variables(env).get("VOICECALL_SPEECH_LISTEN", "").strip():
+            env["VOICECALL_SPEECH_LISTEN"] = f"127.0.0.1:{_free(SPEECH_SERVER.port)}"
+        model = response_model or ("demo" if offline else "echo")
+        speech = load_deployment(env).speech_server if offline else None
+        env["VOICECALL_CONFIG"] = str(_mock_configuration(home, port, model, speech))
     if simulated:
         env["MOCK_SECRET"] = secrets.token_hex(16)
         # A placeholder until the simulator has printed its address.
@@ -162,7 +202,13 @@ def plan(
         env["REDIS_URL"] = f"redis://127.0.0.1:{embedded}/0"
     env.pop("VOICECALL_GATEWAY_URL", None)  # the gateway of this system is meant
     return DevStack(
-        given=environ, environ=env, home=home, settings=load_settings(env), redis_port=embedded, simulated=simulated
+        given=environ,
+        environ=env,
+        home=home,
+        settings=load_settings(env),
+        redis_port=embedded,
+        simulated=simulated,
+        offline=offline,
     )
 
 
@@ -174,9 +220,10 @@ def _has_configuration(environ: Mapping[str, str]) -> bool:
     return True
 
 
-def _mock_configuration(home: Path, port: int, response_model: str) -> Path:
+def _mock_configuration(home: Path, port: int, response_model: str, speech: ListenAddress | None) -> Path:
+    """`speech`: the address of the speech server, None without one."""
     path = home / "config.json"
-    written = {
+    written: dict[str, Any] = {
         "provider": "mock",
         "toNumber": _CALLEE,
         "serve": {"port": port},
@@ -186,14 +233,22 @@ def _mock_configuration(home: Path, port: int, response_model: str) -> Path:
         "responseModel": response_model,
         "store": str(home / "store"),
     }
+    if speech is not None:
+        there = {"offline": {"baseUrl": f"{speech.url}/v1"}}
+        written["inboundGreeting"] = GREETING
+        written["streaming"] = {"enabled": True, "provider": "offline", "providers": there}
+        written["tts"] = {"provider": "offline", "fallbacks": [], **there}
     path.write_text(json.dumps(written, indent=2), encoding="utf-8")
     return path
 
 
-def _persona(number: str) -> dict[str, Any]:
+def _persona(number: str, *, offline: bool) -> dict[str, Any]:
     """Says good morning, then answers every question: text that ends in a question mark, as the echo agent's never
-    does.
+    does. Offline it is a guest of the restaurant.
     """
+    if offline:
+        says = [step for text in _GUEST for step in ({"wait_quiet_ms": 900, "within_ms": 60_000}, {"say": text})]
+        return {"number": number, "script": says, "listens": True}
     answers = [
         step for answer in _ANSWERS * 5 for step in ({"wait_heard": r"\?", "within_ms": 3_600_000}, {"say": answer})
     ]

@@ -8,7 +8,19 @@ in the manifest. Pure data: no I/O, and no import of settings or adapters.
 from collections.abc import Mapping
 from typing import Final
 
-from voicecall.manifests import compatible, deepgram, edge, elevenlabs, mock, openai, plivo, telnyx, twilio, whisper
+from voicecall.manifests import (
+    compatible,
+    deepgram,
+    edge,
+    elevenlabs,
+    mock,
+    offline,
+    openai,
+    plivo,
+    telnyx,
+    twilio,
+    whisper,
+)
 from voicecall.manifests.manifest import AgentManifest, CarrierManifest, SttManifest, TtsManifest
 from voicecall.manifests.models import AGENTS, plain_model, problem_of, provider_of, service_of
 
@@ -50,6 +62,7 @@ STT: Final[Mapping[str, SttManifest]] = {
         deepgram.STT,
         elevenlabs.STT,
         whisper.STT,
+        offline.STT,
     )
 }
 """By `streaming.provider`."""
@@ -63,6 +76,7 @@ TTS: Final[Mapping[str, TtsManifest]] = {
         elevenlabs.TTS,
         deepgram.TTS,
         compatible.TTS,
+        offline.TTS,
         edge.TTS,
     )
 }

@@ -108,6 +108,8 @@ class SttManifest(_WithModels):
     """Address of the service unless `baseUrl` names another; there a key is required. None: `baseUrl` is required."""
     example_url: str = ""
     """An address as an operator's own server has it."""
+    own_url: str = ""
+    """Address of our own server for it, written for `baseUrl` where the service is named without one."""
     variables: tuple[KeyVariable, ...] = ()
     older_names: tuple[str, ...] = ()
     """Other values of `streaming.provider`, and keys under `streaming.providers`, that mean it."""
@@ -141,6 +143,8 @@ class TtsManifest(_WithModels):
     """False for a service whose keys are accepted, and which cannot speak on a telephone line."""
     default_url: str | None = None
     """Address of the service unless `baseUrl` names another; there a key is required. None: `baseUrl` is required."""
+    own_url: str = ""
+    """Address of our own server for it, written for `baseUrl` where the service is named without one."""
     variables: tuple[KeyVariable, ...] = ()
     model: KeyPath | None = None
     """The key that names a model which may be retired."""

@@ -57,11 +57,11 @@ AGENTS: Final[Mapping[str, AgentManifest]] = {
 }
 """By the part of `responseModel` before the slash."""
 
-_WITHOUT_MODEL: Final = frozenset({"", "echo", "openclaw"})
+_WITHOUT_MODEL: Final = frozenset({"", "demo", "echo", "openclaw"})
 _HOSTS: Final = "remote"  # in front of the name of an agent
 _NAMES: Final[Mapping[str, str]] = {
     **{name: service.name for service in AGENTS.values() for name in (service.name, *service.other_names)},
-    **{name: name for name in ("echo", "openclaw", _HOSTS)},
+    **{name: name for name in ("demo", "echo", "openclaw", _HOSTS)},
 }
 
 
@@ -88,13 +88,13 @@ def problem_of(response_model: str) -> str:
 
 
 def provider_of(response_model: Any) -> str:
-    """The part before the first slash, OpenAI's name without one; "" for `echo`, agent hosts, and what is no text."""
+    """The part before the first slash, OpenAI's name without one; "" for `demo`, `echo`, agent hosts, and no text."""
     if not isinstance(response_model, str) or response_model in _WITHOUT_MODEL:
         return ""
     provider, slash, _ = response_model.partition("/")
     if not slash:
         return AGENT.name
-    return "" if provider in {"echo", _HOSTS} else provider
+    return "" if provider in {"demo", "echo", _HOSTS} else provider
 
 
 def service_of(response_model: Any) -> AgentManifest | None:

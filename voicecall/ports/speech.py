@@ -20,10 +20,12 @@ __all__ = [
     "AgentConnected",
     "AgentStep",
     "AgentWrote",
+    "EndCall",
     "OnStep",
     "PartialTranscript",
     "Question",
     "ReplyCut",
+    "ReplyPiece",
     "SpeechToText",
     "SttEvent",
     "SttSession",
@@ -223,6 +225,15 @@ class ReplyCut(ServiceError):
         self.failures = dict(failures)
 
 
+@dataclass(frozen=True, slots=True)
+class EndCall:
+    """The agent ends the call: it is hung up when the reply so far was heard. Nothing of a reply follows it."""
+
+
+ReplyPiece: TypeAlias = str | Failover | EndCall
+"""Text of any length; that another agent answers than the first one; or, last, that the agent ends the call."""
+
+
 class Agent(Protocol):
     @property
     def is_discardable(self) -> bool:
@@ -233,7 +244,7 @@ class Agent(Protocol):
         """
         return False
 
-    def reply(self, question: Question) -> AsyncIterator[str | Failover]:
+    def reply(self, question: Question) -> AsyncIterator[ReplyPiece]:
         """The reply, in pieces of any length as they come. Raises ServiceError. Closing the iterator cancels it.
 
         A `Failover` before the first piece: another agent answers than the first one.

@@ -5,7 +5,7 @@
 its manifest.
 """
 
-from voicecall.settings.deployment import Deployment, ListenAddress, load_deployment
+from voicecall.settings.deployment import SPEECH_SERVER, Deployment, ListenAddress, load_deployment
 from voicecall.settings.model.agents import ResponseFallback
 from voicecall.settings.model.settings import Settings, value_at
 from voicecall.settings.model.speech import Streaming, Tts
@@ -13,6 +13,7 @@ from voicecall.settings.reading.load import Loaded, load_settings, parse_setting
 from voicecall.settings.tokens import deployment_warnings, gateway_problems, metrics_tokens
 
 __all__ = [
+    "SPEECH_SERVER",
     "Deployment",
     "ListenAddress",
     "Loaded",

@@ -16,7 +16,7 @@ from voicecall.manifests import CARRIERS
 from voicecall.manifests.fields import split_url
 from voicecall.manifests.manifest import CarrierManifest
 
-__all__ = ["Deployment", "ListenAddress", "load_deployment"]
+__all__ = ["SPEECH_SERVER", "Deployment", "ListenAddress", "load_deployment"]
 
 _LISTENER: Final = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})\Z")
 
@@ -45,6 +45,10 @@ class ListenAddress:
         return f"http://{host}:{self.port}"
 
 
+SPEECH_SERVER: Final = ListenAddress("127.0.0.1", 3338)
+"""Where the offline speech server listens, unless the environment says otherwise."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
     """`gateway_*old_token` are accepted too, while a token is being changed. A `gateway_rate` of 0 is no limit.
@@ -54,6 +58,8 @@ class Deployment:
     one token in the long run, `gateway_burst`: at once. `namespace`: prefix of every key and channel in Redis; None:
     the default, which names the database; "": none. `jobs_redis_url`: where dramatiq's queues are; None: with all else.
     `worker_slots`: calls of one worker; `boot_patience_s`: how long it waits for Redis at its start.
+    `speech_server`: where the offline speech server listens; `speech_threads`: inferences of it
+    at a time; 0: one for each core.
     """
 
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)  # may hold a password
@@ -75,6 +81,9 @@ class Deployment:
     worker_health: ListenAddress | None = None
     worker_slots: int = 500
     boot_patience_s: int = 10
+    speech_server: ListenAddress = SPEECH_SERVER
+    speech_token: str | None = field(default=None, repr=False)
+    speech_threads: int = 0
 
     @property
     def gateway(self) -> ListenAddress:
@@ -131,6 +140,9 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
         worker_health=reading.listener("VOICECALL_WORKER_HEALTH"),
         worker_slots=reading.count("VOICECALL_WORKER_SLOTS", 500, range(1, 1_000_001)),
         boot_patience_s=reading.count("VOICECALL_BOOT_PATIENCE_S", 10, range(1, 86_401)),
+        speech_server=reading.listener("VOICECALL_SPEECH_LISTEN") or SPEECH_SERVER,
+        speech_token=reading.secret("VOICECALL_SPEECH_TOKEN"),
+        speech_threads=reading.count("VOICECALL_SPEECH_THREADS", 0, range(257)),
     )
     reading.check_logging()
     if problems := variables.problems + reading.problems:

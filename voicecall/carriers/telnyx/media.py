@@ -9,10 +9,12 @@ them by `chunk`. Frames sent to Telnyx name no stream, because a socket carries 
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from voicecall import ports
 from voicecall.audio import alaw
+from voicecall.audio.framing import FRAME_BYTES
+from voicecall.audio.mulaw import SILENCE
 from voicecall.call.ids import LegId, StreamId
 from voicecall.carriers.common.media import (
     base64_of,
@@ -41,6 +43,8 @@ from voicecall.ports import (
 
 __all__ = ["Media"]
 
+_SILENCE: Final = bytes([SILENCE])
+
 
 class Media(ports.MediaCodec):
     """`MediaStarted.token` is always empty: the token is in the socket's path (`common/stream_path.py`)."""
@@ -52,7 +56,9 @@ class Media(ports.MediaCodec):
         return _read_alaw if start.encoding == "PCMA" else super().reader(start)
 
     def audio(self, stream: StreamId, mulaw: bytes) -> str:  # noqa: ARG002 - one stream per socket
-        return f'{{"event":"media","media":{{"payload":"{base64_of(mulaw)}"}}}}'
+        """Less than 20 ms, as the end of an utterance may be, is filled up: Telnyx refuses it."""
+        whole = mulaw if len(mulaw) >= FRAME_BYTES else mulaw.ljust(FRAME_BYTES, _SILENCE)
+        return f'{{"event":"media","media":{{"payload":"{base64_of(whole)}"}}}}'
 
     def mark(self, stream: StreamId, name: str) -> str:  # noqa: ARG002 - one stream per socket
         return f'{{"event":"mark","mark":{{"name":{quoted(name)}}}}}'

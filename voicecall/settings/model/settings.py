@@ -159,7 +159,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     """Directory of files."""
     archive: Archive = Archive()
     response_model: Text = "openai/gpt-4o-mini"
-    """What answers the caller: `provider/model`; a connected agent host, `openclaw` or `remote/<agent>`; or `echo`."""
+    """What answers the caller: `provider/model`; an agent host, `openclaw` or `remote/<agent>`; or `demo` or `echo`."""
     response_base_url: BaseUrl = AGENT.default_url
     """Address of a service of your own with OpenAI's chat completions; without it, that of the model's provider."""
     response_api_key: Secret = None

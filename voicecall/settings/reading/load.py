@@ -14,7 +14,7 @@ from voicecall.environ import Variables
 from voicecall.errors import ConfigError
 from voicecall.settings.describe.messages import problems_of
 from voicecall.settings.model.settings import Settings
-from voicecall.settings.reading import legacy, openclaw, retired, secret_refs, source, unsupported
+from voicecall.settings.reading import legacy, openclaw, own_services, retired, secret_refs, source, unsupported
 from voicecall.settings.reading.environment import fill, substitute
 from voicecall.settings.reading.includes import included
 from voicecall.settings.reading.raw import RawSettings, copy_of
@@ -75,6 +75,7 @@ def _settled(raw: RawSettings, environ: Mapping[str, str]) -> Settings:
     legacy.fold(raw)
     secret_refs.resolve(raw, variables)
     fill(raw, variables)
+    own_services.fill_addresses(raw)
     retired.warn(raw)
     problems = list(raw.problems)
     settings = None
