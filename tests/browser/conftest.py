@@ -1,0 +1,101 @@
+"""Chromium of the machine, driven by Playwright: the gateway's pages as a person meets them.
+
+Tests here run on the session's event loop, on which the browser lives: `pytestmark = pytest.mark.asyncio(loop_scope=
+"session")`. Without Chromium they are skipped with the command that installs it; CI and VOICECALL_REQUIRE_CHROMIUM=1
+accept no skip.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+
+from tests.fakes.redis_server import RedisServer, start_redis
+
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+MISSING: Final = (
+    "CHROMIUM IS NOT INSTALLED: the pages in tests/browser were NOT tested; "
+    "get it with: apt-get install chromium (or set VOICECALL_CHROMIUM to its path)"
+)
+FLAGS: Final = (
+    "--disable-dev-shm-usage",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-background-networking",
+    "--disable-component-update",
+)
+
+
+def chromium_path() -> str | None:
+    """The program that VOICECALL_CHROMIUM names, or the first of the usual names on PATH."""
+    named = os.environ.get("VOICECALL_CHROMIUM")
+    found = (shutil.which(name) for name in ((named,) if named else NAMES))
+    return next((path for path in found if path), None)
+
+
+@contextlib.asynccontextmanager
+async def launched(path: str, *flags: str) -> AsyncIterator[Browser]:
+    """A browser of its own, with further `flags`, such as those of a fake microphone."""
+    as_root = ("--no-sandbox",) if os.geteuid() == 0 else ()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=path, args=[*FLAGS, *as_root, *flags], timeout=60_000
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Chromium, or the reason why there is none."""
+    path = chromium_path()
+    if path is None:
+        if os.environ.get("CI") or os.environ.get("VOICECALL_REQUIRE_CHROMIUM") == "1":
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
+    return path
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    """One browser for the session; each test opens its own page."""
+    async with launched(chromium) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page in a context of its own. The test fails when a script threw or the page's policy was violated."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="UTC")
+    opened = await context.new_page()
+    opened.set_default_timeout(20_000)
+    problems = watched(opened)
+    yield opened
+    await context.close()
+    assert problems == []
+
+
+def watched(page: Page) -> list[str]:
+    """What goes wrong in the page from now on: uncaught errors, and refusals by the Content-Security-Policy."""
+    problems: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text or "Refused to" in message.text:
+            problems.append(message.text)
+
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", note)
+    return problems
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = start_redis(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
