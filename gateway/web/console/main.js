@@ -1,0 +1,1 @@
+import { applyTheme } from "../common/theme.js"; applyTheme();
