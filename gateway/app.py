@@ -45,6 +45,7 @@ from voicecall.errors import ConfigError, InvalidRequest, Refusal
 from voicecall.ports import Doorbell
 from voicecall.service import AnswerTimeouts, CallService
 from voicecall.service.history import open_history
+from voicecall.service.inspection import Inspection
 from voicecall.settings import Deployment, Settings
 from voicecall.slots import Slots
 
@@ -112,7 +113,8 @@ async def running_gateway(
         timeouts=timeouts,
     )
     history = open_history(settings, redis)
-    rpc = Rpc(Services(calls=calls, history=history), RateLimiter(deployment.gateway_rate, deployment.gateway_burst))
+    services = Services(calls=calls, history=history, inspection=Inspection(redis, calls))
+    rpc = Rpc(services, RateLimiter(deployment.gateway_rate, deployment.gateway_burst))
     hosts = Hosts()
     hosts.server = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
     routes = _Endpoints(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes)
