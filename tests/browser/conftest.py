@@ -5,50 +5,15 @@ Tests here run on the session's event loop, on which the browser lives: `pytestm
 accept no skip.
 """
 
-import contextlib
 import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
-from typing import Final
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page
 
+from tests.browser.chromium import MISSING, chromium_path, launched
 from tests.fakes.redis_server import RedisServer, start_redis
-
-NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-MISSING: Final = (
-    "CHROMIUM IS NOT INSTALLED: the pages in tests/browser were NOT tested; "
-    "get it with: apt-get install chromium (or set VOICECALL_CHROMIUM to its path)"
-)
-FLAGS: Final = (
-    "--disable-dev-shm-usage",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-background-networking",
-    "--disable-component-update",
-)
-
-
-def chromium_path() -> str | None:
-    """The program that VOICECALL_CHROMIUM names, or the first of the usual names on PATH."""
-    named = os.environ.get("VOICECALL_CHROMIUM")
-    found = (shutil.which(name) for name in ((named,) if named else NAMES))
-    return next((path for path in found if path), None)
-
-
-@contextlib.asynccontextmanager
-async def launched(path: str, *flags: str) -> AsyncIterator[Browser]:
-    """A browser of its own, with further `flags`, such as those of a fake microphone."""
-    as_root = ("--no-sandbox",) if os.geteuid() == 0 else ()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=path, args=[*FLAGS, *as_root, *flags], timeout=60_000
-        )
-        try:
-            yield browser
-        finally:
-            await browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -27,11 +27,11 @@ export const millis = (ms) => (ms === undefined || ms === null ? "" : `${Math.ro
 
 const NAMELESS = new Set(["", "unknown", "anonymous", "restricted", "unavailable"]);
 
-/** A phone number without its middle digits: +15•••••••34. Of any other address its last two characters. */
+/** A phone number without its middle digits: +15•••34. Of any other address its last two characters. */
 export function masked(number) {
   const text = number ?? "";
-  const match = /^(\+?\d{2})(\d{3,})(\d{2})$/.exec(text);
-  if (match) return `${match[1]}${"•".repeat(match[2].length)}${match[3]}`;
+  const match = /^(\+?\d{2})\d{3,}(\d{2})$/.exec(text);
+  if (match) return `${match[1]}•••${match[2]}`;
   return NAMELESS.has(text.toLowerCase()) ? text : `•••${text.slice(-2)}`;
 }
 
