@@ -6,6 +6,7 @@ accept no skip.
 """
 
 import os
+import socket
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -64,3 +65,10 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server = start_redis(tmp_path_factory.mktemp("redis"))
     yield server
     server.stop()
+
+
+def free_port() -> int:
+    """A port of loopback that nothing uses now: for a gateway that is started again on it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -289,7 +289,7 @@ function eventList() {
 function actions(app, id) {
   const text = h("textarea", { id: "say", rows: 2, maxlength: 4096, placeholder: "What the agent's voice says now" });
   const say = h("button", { class: "primary" }, "Say");
-  const sayForm = h("form", { class: "say" }, h("label", { for: "say", class: "hidden-label" }, "Say on the call"), text, say);
+  const sayForm = h("form", { class: "say", "aria-label": "Say" }, h("label", { for: "say", class: "hidden-label" }, "Say on the call"), text, say);
   const keys = h("div", { class: "keypad", role: "group", "aria-label": "Keypad" }, KEYS.map((key) => h("button", { type: "button", "aria-label": `Press ${key}`, onclick: () => press(key) }, key)));
   const keypad = h("details", { class: "keys" }, h("summary", { class: "button" }, "Keys"), keys);
   const end = h("button", { type: "button", class: "danger", onclick: () => ending() }, "End call");

@@ -64,7 +64,7 @@ function attachRest(one, record, events, now, lines) {
   if (!one.left) return;
   const last = one.lines.at(-1);
   if (last) {
-    last.cut = one.left;
+    last.cut = one.left.trim();
     return;
   }
   const over = record ? isOver(record.state) : false;
