@@ -12,7 +12,7 @@ from typing import Final
 
 from aiohttp import web
 from console_scene import HERO, NOW, fill, push_past
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, ViewportSize
 
 from gateway.web import assets
 from simulators.staged_gateway import StagedGateway
@@ -23,6 +23,8 @@ __all__ = ["draw_console"]
 _DOCS: Final = Path(__file__).resolve().parent
 _PICTURES: Final = _DOCS / "pictures"
 _DRAWN_OF: Final = _PICTURES / "console.sha256"
+_SIZE: Final[ViewportSize] = {"width": 1180, "height": 650}
+_LOW: Final[ViewportSize] = {"width": 1180, "height": 560}  # a table is expensive to compress
 _SETTLE_MS: Final = 700
 
 
@@ -58,16 +60,16 @@ async def _draw(path: str) -> None:
 
 async def _draw_theme(browser: Browser, url: str, gateway: StagedGateway, theme: str) -> None:
     scheme = "dark" if theme == "dark" else "light"
-    context = await browser.new_context(
-        viewport={"width": 1180, "height": 650}, color_scheme=scheme, locale="en-GB", timezone_id="UTC"
-    )
+    context = await browser.new_context(viewport=_SIZE, color_scheme=scheme, locale="en-GB", timezone_id="UTC")
     page = await context.new_page()
     await page.clock.set_fixed_time(NOW / 1000)
     await page.goto(url)
     await page.get_by_role("row").nth(5).wait_for()
     await push_past(gateway)
     await page.get_by_text("worker-d2 → worker").nth(2).wait_for()
+    await page.set_viewport_size(_LOW)
     await _show(page, "#/live", f"console-live-{theme}")
+    await page.set_viewport_size(_SIZE)
     await _show(page, f"#/call/{HERO}", f"console-call-{theme}")
     await page.get_by_role("region", name="Waits for replies").screenshot(
         path=_PICTURES / f"console-waterfall-{theme}.png", animations="disabled"

@@ -29,7 +29,7 @@ class StagedGateway:
         self.ended: list[Frame] = []
         self.events: dict[str, list[Frame]] = {}
         self.spans: dict[str, list[Frame]] = {}
-        self.answers: dict[str, Frame] = {}
+        self.answers: dict[str, Frame] = {"voicecall.processes": {"processes": []}}
         self.asked: list[Frame] = []
         self._page = page
         self._asset = asset

@@ -4,14 +4,18 @@ import asyncio
 import csv
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from playwright.async_api import Locator, Page, expect
 
+from gateway.web import assets
+from simulators.staged_gateway import StagedGateway
 from tests.archive.records import ANNA, OURS, call_id, record
 from tests.browser.conftest import free_port
 from tests.fakes.redis_server import RedisServer
@@ -546,7 +550,10 @@ async def test_numbers_are_masked_until_asked_for(page: Page, redis_server: Redi
             await expect(toggle).to_have_attribute("aria-pressed", "true")
             await expect(page.locator("main")).to_contain_text(BERT)
             await toggle.click()
-            await expect(page.locator("main")).not_to_contain_text(BERT)
+            await expect(page.locator("main")).not_to_contain_text(BERT[1:])
+        await page.get_by_text(re.compile(r"Events \(\d+\)")).click()
+        await expect(page.locator(".events")).to_contain_text("to: +15•••11")
+        await expect(page.locator("main")).not_to_contain_text(BERT[1:])
 
 
 async def test_colours_follow_the_system_and_the_switch(page: Page, redis_server: RedisServer) -> None:
@@ -612,3 +619,40 @@ async def test_an_inbound_call_that_was_refused_is_shown(page: Page, redis_serve
         await expect(rows(page)).to_have_count(1)
         await rows(page).first.click()
         await expect(said(page, "note").filter(has_text="refused: inbound-policy")).to_be_visible()
+
+
+async def test_five_hundred_calls_and_what_ends_of_them_stay_within_bounds(page: Page) -> None:
+    """The rows in view are in the document, not all; of ended calls and take-overs the newest are kept."""
+    gateway = StagedGateway(page=serve_page, asset=serve_asset)
+    facts = {"mode": "conversation", "turnCount": 1, "reactivations": 0}
+    now = round(time.time() * 1000)
+    for number in range(500):
+        changes = {"state": "listening", "startedAt": now, "endedAt": None, "metadata": facts}
+        gateway.calls[call_id(number)] = {
+            key: value for key, value in record(number, **changes).items() if value is not None
+        }
+    async with gateway.running() as url:
+        await page.goto(url)
+        await expect(page.get_by_text("500 of 500")).to_be_visible()
+        assert await rows(page).count() < 60
+        await rows(page).first.focus()
+        await page.keyboard.press("End")
+        await expect(page.locator('.rows .row[aria-rowindex="501"]')).to_be_focused()
+        for number in range(150):
+            lost = {"seq": 3, "type": "Reactivated", "at": now, "epoch": 2, "cause": "died"}
+            await gateway.push(call_id(number), "listening", lost)
+        await expect(page.get_by_role("log", name="Take-overs").get_by_role("listitem")).to_have_count(100)
+        for number in range(450):
+            del gateway.calls[call_id(number)]
+            ended = {"seq": 4, "type": "HungUp", "at": round(time.time() * 1000), "reason": "hangup-user"}
+            await gateway.push(call_id(number), "hangup-user", ended)
+        await expect(page.get_by_role("region", name="Summary")).to_contain_text("50live calls")
+        await expect(page.get_by_text(re.compile(r"\b(50|[12]\d\d) of (50|[12]\d\d)\b"))).to_be_visible()
+
+
+async def serve_page(request: web.Request) -> web.StreamResponse:
+    return assets.page("console", request)
+
+
+async def serve_asset(request: web.Request) -> web.StreamResponse:
+    return assets.asset(request)

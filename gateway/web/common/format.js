@@ -35,6 +35,9 @@ export function masked(number) {
   return NAMELESS.has(text.toLowerCase()) ? text : `•••${text.slice(-2)}`;
 }
 
+/** A text with every phone number in it masked, such as a session key. */
+export const maskedIn = (text) => String(text ?? "").replace(/\+?\d{7,15}/g, masked);
+
 const STATES_LIVE = new Set(["initiated", "ringing", "answered", "active", "speaking", "listening"]);
 
 /** Whether a state is the last one of its call. */

@@ -1,7 +1,7 @@
 /* One call, live or ended: the conversation, its timeline, the waits for replies, every event, and what can be done. */
 
 import { h, setText } from "../common/dom.js";
-import { clock, dateTime, duration, isOver, masked, millis } from "../common/format.js";
+import { clock, dateTime, duration, isOver, masked, maskedIn, millis } from "../common/format.js";
 import { conversation } from "./conversation.js";
 import { download } from "./download.js";
 import { throttled } from "./live.js";
@@ -127,14 +127,14 @@ export function callView(app, id) {
   const head = header(app, id);
   const talk = h("ol", { class: "talk", role: "log", "aria-label": "Conversation", "aria-live": "polite", tabindex: "0" });
   const acting = actions(app, id);
-  const all = eventList();
+  const all = eventList(app);
   const missing = h("p", { class: "card missing", role: "status" }, "Loading…");
   const main = h(
     "div",
     { class: "call-body", hidden: true },
     line.element,
     h("section", { class: "card conversation", "aria-label": "Conversation" }, h("div", { class: "bar" }, h("h2", null, "Conversation")), talk, acting.element),
-    h("div", { class: "column" }, head.facts, fall.element, all.element),
+    h("div", { class: "column" }, fall.element, head.facts, all.element),
   );
   const element = h("div", { class: "view call" }, head.element, missing, main);
 
@@ -184,7 +184,7 @@ function header(app, id) {
       setText(parties, `${shown(record.from)} → ${shown(record.to)}`);
       setText(time, duration((record.endedAt ?? app.store.now()) - record.startedAt));
       const worker = app.store.calls.get(id)?.worker;
-      const rows = Object.entries(factsOf(record, waits, worker)).filter(([, value]) => value !== undefined && value !== "");
+      const rows = Object.entries(factsOf(record, waits, worker, app)).filter(([, value]) => value !== undefined && value !== "");
       const text = JSON.stringify(rows);
       if (text === drawn) return;
       drawn = text;
@@ -193,7 +193,7 @@ function header(app, id) {
   };
 }
 
-function factsOf(record, waits, worker) {
+function factsOf(record, waits, worker, app) {
   const facts = record.metadata;
   const waited = waits.map((wait) => total(wait.spans)).sort((a, b) => a - b);
   const price = facts.price ? `${facts.price} ${facts.currency ?? ""}` : undefined;
@@ -217,7 +217,7 @@ function factsOf(record, waits, worker) {
     Price: price,
     "Call id": record.callId,
     "Carrier's id": record.providerCallId,
-    Session: record.sessionKey,
+    Session: app.showsNumbers() ? record.sessionKey : maskedIn(record.sessionKey),
   };
 }
 
@@ -258,7 +258,9 @@ function bubble(entry, wait) {
   ];
 }
 
-function eventList() {
+const NUMBERS = new Set(["from", "to", "sessionKey"]);
+
+function eventList(app) {
   const list = h("ol", { class: "events mono" });
   const label = h("h2", null, "Events");
   const older = h("p", { class: "dim" });
@@ -270,7 +272,8 @@ function eventList() {
     older.textContent = latest.length > EVENTS_SHOWN ? `The newest ${EVENTS_SHOWN}.` : "";
     list.replaceChildren(...shown.map((event) => {
       const { seq, at, type, ...rest } = event;
-      const facts = Object.entries(rest).map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`);
+      const shown = (name, value) => (NUMBERS.has(name) && !app.showsNumbers() ? maskedIn(value) : typeof value === "object" ? JSON.stringify(value) : value);
+      const facts = Object.entries(rest).map(([name, value]) => `${name}: ${shown(name, value)}`);
       return h("li", null, h("span", { class: "dim num" }, seq), h("time", { class: "dim num" }, clock(at, true)), h("b", null, type), h("span", { class: "wrap" }, facts.join(", ")));
     }));
   };

@@ -25,7 +25,7 @@ export function healthView(app) {
       { class: "card", "aria-label": "Dead letters" },
       h("div", { class: "bar" }, h("h2", null, "Dead letters"), letterCount),
       h("p", { class: "dim" }, "Events that no worker could process. Read, retry or drop them with ", h("code", null, "voicecall dead"), "."),
-      h("div", { class: "wide" }, h("table", { class: "plain" }, h("thead", null, h("tr", null, ["When", "Call", "Seq", "Reason", "Letter"].map((name) => h("th", { scope: "col" }, name)))), letters)),
+      h("div", { class: "wide" }, h("table", { class: "plain", "aria-label": "Dead letters" }, h("thead", null, h("tr", null, ["When", "Call", "Seq", "Reason", "Letter"].map((name) => h("th", { scope: "col" }, name)))), letters)),
     ),
     h("section", { class: "card", "aria-label": "Latency" }, h("h2", null, "Latency of the newest calls"), latency),
     h(
