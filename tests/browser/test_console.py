@@ -253,12 +253,12 @@ async def test_what_is_refused_is_said_and_the_text_is_kept(page: Page, redis_se
         await expect(page.get_by_role("textbox", name="Say on the call")).to_have_value("** **")
 
 
-async def test_an_unknown_call_is_named_as_such(page: Page, redis_server: RedisServer) -> None:
-    for name in (call_id(7), "<b>"):
-        async with opened(page, redis_server, f"#/call/{name}"):
-            if name == call_id(7):
-                await expect(page.get_by_text("There is no such call")).to_be_visible()
-            assert await page.locator("main b").count() == 0 or name == call_id(7)
+@pytest.mark.parametrize("name", [call_id(7), "<b>bold", "%zz", "x" * 300])
+async def test_an_unknown_call_is_named_as_such(page: Page, redis_server: RedisServer, name: str) -> None:
+    """Whatever the address says, it is no markup, and it is not asked for again and again."""
+    async with opened(page, redis_server, f"#/call/{name}"):
+        await expect(page.get_by_text("There is no such call")).to_be_visible()
+        assert await page.locator("main b").count() == 0
 
 
 # --- ended calls ----------------------------------------------------------------------------------------------------
@@ -594,6 +594,9 @@ async def test_every_view_fits_a_phone_and_every_control_has_a_name(
                 assert await page.evaluate(too_wide) <= 0, (width, address)
                 nodes = (await tree.send("Accessibility.getFullAXTree"))["nodes"]
                 assert _nameless(nodes) == [], (width, address)
+        await expect(page.locator("main")).to_be_focused()
+        await page.reload()
+        await expect(page.get_by_role("heading", name="Health")).to_be_visible()
         await page.keyboard.press("Tab")
         await expect(page.get_by_role("link", name="To the content")).to_be_focused()
         await page.keyboard.press("Enter")
@@ -648,6 +651,47 @@ async def test_five_hundred_calls_and_what_ends_of_them_stay_within_bounds(page:
             await gateway.push(call_id(number), "hangup-user", ended)
         await expect(page.get_by_role("region", name="Summary")).to_contain_text("50live calls")
         await expect(page.get_by_text(re.compile(r"\b(50|[12]\d\d) of (50|[12]\d\d)\b"))).to_be_visible()
+
+
+async def test_fall_backs_waits_and_texts_that_went_on_are_shown_once(page: Page) -> None:
+    """The wait of a reply comes with the feed, with the log and with the record; it is one row."""
+    gateway = StagedGateway(page=serve_page, asset=serve_asset)
+    at = round(time.time() * 1000) - 20_000
+    spans = {"agent_first_token": 420, "tool": 300, "tts_first_audio": 180}
+    lines = [(1_000, "bot", "Good"), (1_900, "bot", "evening."), (5_000, "user", "hello"), (6_000, "bot", "We do.")]
+    call = record(
+        1,
+        **{"state": "listening", "startedAt": at, "from": ANNA},
+        transcript=[{"timestamp": at + ms, "speaker": who, "text": text} for ms, who, text in lines],
+        metadata={"mode": "conversation", "turnCount": 1, "reactivations": 0, "lastTurnSpans": spans},
+    )
+    del call["endedAt"], call["endReason"]
+    gateway.calls[call["callId"]] = call
+    failover = {"service": "tts", "from": "elevenlabs", "to": "openai", "reason": "timeout"}
+    events = [
+        {"type": "Arrived", "at": at, "carrier": "mock", "from": ANNA, "to": OURS, "greeting": "Good evening."},
+        {"type": "Heard", "at": at + 5_000, "text": "hello", "final": True},
+        {"type": "AgentSaid", "at": at + 6_000, "turn": 1, "text": "We do."},
+        {"type": "AgentSaid", "at": at + 6_100, "turn": 1, "text": "For how many?"},
+        {"type": "PlaybackBegan", "at": at + 6_200, "utterance": 3, "spans": spans, "failover": failover},
+        {"type": "SpeechFailed", "at": at + 6_300, "utterance": 4, "reason": "the voice is down", "clip": True},
+    ]
+    gateway.events[call["callId"]] = [{"seq": seq, **event} for seq, event in enumerate(events, 1)]
+    gateway.spans[call["callId"]] = [{"turn": 1, "at": at + 6_200, "spans": spans, "tools": ["free_tables"]}]
+    async with gateway.running() as url:
+        await page.goto(f"{url}#/call/{call['callId']}")
+        notes = said(page, "note")
+        await expect(notes.filter(has_text="the voice: openai took over from elevenlabs (timeout)")).to_have_count(1)
+        await expect(notes.filter(has_text="a recorded apology is played")).to_have_count(1)
+        await expect(said(page, "agent").filter(has_text="went on")).to_contain_text(["evening."])
+        await expect(said(page, "agent").filter(has_text="not heard")).to_contain_text(["For how many?"])
+        await gateway.push(call["callId"], "speaking", gateway.events[call["callId"]][4])
+        await expect(page.locator(".call-head .badge")).to_have_text("speaking")
+        waits = page.get_by_role("region", name="Waits for replies").get_by_role("listitem")
+        await expect(waits).to_have_count(1)
+        await expect(waits).to_contain_text(["900 ms"])
+        await expect(said(page, "agent").filter(has_text="We do.")).to_contain_text(["900 ms"])
+        assert await page.locator("rect.mark.tts, circle.mark.tts.bad").count() == 1
 
 
 async def serve_page(request: web.Request) -> web.StreamResponse:

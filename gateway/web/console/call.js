@@ -11,6 +11,7 @@ import { badge, OUTCOMES } from "./words.js";
 
 const EVENTS_KEPT = 5_000;
 const EVENTS_SHOWN = 300;
+const WAITS_KEPT = 500;
 const PAGE = 1_000;
 const DRAW_EVERY_MS = 250;
 const STATUS_EVERY_MS = 500;
@@ -25,10 +26,10 @@ class CallModel extends EventTarget {
     this.record = null;
     this.state = "loading"; // loading | found | unknown
     this.events = new Map(); // by seq
-    this.waits = new Map(); // by turn
+    this.waits = new Map(); // by when the reply began, or by turn where that is not known
     this.hasLog = false;
     this._wanted = true;
-    this._end = app.gateway.subscribe("call", { callId: id }, { onItem: (item) => this._apply(item) });
+    this._end = app.gateway.subscribe("call", { callId: id }, { onItem: (item) => this._apply(item), onGap: () => this._load() });
     this._tick = setInterval(() => this._ask(), STATUS_EVERY_MS);
     this._onState = () => app.gateway.state === "open" && this._load();
     app.gateway.addEventListener("state", this._onState);
@@ -46,7 +47,7 @@ class CallModel extends EventTarget {
   }
 
   get orderedWaits() {
-    return [...this.waits.values()].sort((a, b) => a.turn - b.turn);
+    return [...this.waits.values()].sort((a, b) => a.turn - b.turn || (a.at ?? 0) - (b.at ?? 0));
   }
 
   async _load() {
@@ -58,7 +59,7 @@ class CallModel extends EventTarget {
         const page = await this.app.gateway.request("voicecall.events", { callId: this.id, after, limit: PAGE });
         this.hasLog ||= page.found;
         this._keep(page.events);
-        for (const wait of page.turnSpans ?? []) this.waits.set(wait.turn, wait);
+        for (const wait of page.turnSpans ?? []) this._keepWait(wait);
         after = page.next;
       }
     } catch {
@@ -77,8 +78,7 @@ class CallModel extends EventTarget {
   _keep(events) {
     for (const event of events) {
       this.events.set(event.seq, event);
-      if (event.type !== "PlaybackBegan" || !event.spans) continue;
-      this.waits.set(this._turn() + event.utterance / 1e6, { turn: this._turn(), at: event.at, spans: event.spans, tools: event.tools });
+      if (event.type === "PlaybackBegan" && event.spans) this._keepWait({ turn: this._turn(), at: event.at, spans: event.spans, tools: event.tools });
     }
     for (const seq of this.events.keys()) {
       if (this.events.size <= EVENTS_KEPT) break;
@@ -100,22 +100,28 @@ class CallModel extends EventTarget {
       const found = await this.app.gateway.request("voicecall.status", { callId: this.id });
       this.state = found.found ? "found" : "unknown";
       this.record = found.call ?? this.record;
-    } catch {
-      this._wanted = true;
+    } catch (refusal) {
+      if (refusal.code === "INVALID_REQUEST") this.state = "unknown"; // the address holds no id of a call
+      else this._wanted = true;
+      this.dispatchEvent(new Event("change"));
       return;
     }
     const facts = this.record?.metadata ?? {};
-    for (const wait of facts.turnSpans ?? []) if (!this.waits.has(wait.turn)) this.waits.set(wait.turn, wait);
-    if (facts.lastTurnSpans && !facts.turnSpans) this._keepLast(facts);
+    for (const wait of facts.turnSpans ?? []) this._keepWait(wait);
+    // The newest wait of a live call, where the feed does not have it.
+    if (facts.lastTurnSpans && !facts.turnSpans) this._keepWait({ turn: Math.max(this._turn(), 1), spans: facts.lastTurnSpans, tools: facts.lastTurnTools });
     this.dispatchEvent(new Event("change"));
   }
 
-  /** The newest wait of a live call, where the feed does not have it. */
-  _keepLast({ lastTurnSpans, lastTurnTools }) {
-    const state = JSON.stringify(lastTurnSpans);
-    if ([...this.waits.values()].some((wait) => JSON.stringify(wait.spans) === state)) return;
-    const turn = Math.max(this._turn(), 1);
-    this.waits.set(turn, { turn, spans: lastTurnSpans, tools: lastTurnTools });
+  /** The same wait may come from the feed, the log and the record. */
+  _keepWait(wait) {
+    const spans = JSON.stringify(wait.spans);
+    if ([...this.waits.values()].some((known) => JSON.stringify(known.spans) === spans && Math.abs(known.turn - wait.turn) <= 1)) return;
+    this.waits.set(wait.at ?? `turn ${wait.turn}`, wait);
+    for (const key of this.waits.keys()) {
+      if (this.waits.size <= WAITS_KEPT) break;
+      this.waits.delete(key);
+    }
   }
 }
 

@@ -23,6 +23,7 @@ class App extends EventTarget {
     this.store = new Store(this.gateway);
     this._shows = false;
     this._view = null;
+    this._routed = false;
     this.main = h("main", { id: "main", tabindex: "-1" });
     this.toasts = h("div", { class: "toasts", role: "status", "aria-live": "polite" });
   }
@@ -94,7 +95,7 @@ class App extends EventTarget {
     const [, name = "live", id = ""] = location.hash.split("/");
     this._view?.stop();
     const isCall = name === "call" && id !== "";
-    this._view = isCall ? callView(this, decodeURIComponent(id)) : (VIEWS[name] ?? liveView)(this);
+    this._view = isCall ? callView(this, id) : (VIEWS[name] ?? liveView)(this);
     this.main.replaceChildren(this._view.element);
     document.title = `${this._view.title} · voicecall`;
     const current = isCall ? "live" : name in VIEWS ? name : "live";
@@ -103,6 +104,8 @@ class App extends EventTarget {
       else link.removeAttribute("aria-current");
     }
     scrollTo(0, 0);
+    if (this._routed) this.main.focus({ preventScroll: true });
+    this._routed = true;
   }
 }
 
