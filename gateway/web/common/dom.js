@@ -13,6 +13,14 @@ export function svg(tag, props, ...children) {
   return fill(document.createElementNS(SVG, tag), props, children);
 }
 
+/** The element of this id. */
+export const $ = (id) => document.getElementById(id);
+
+/** A new element with a text and a class. */
+export function put(tag, text = "", className = "") {
+  return h(tag, { class: className || null }, text);
+}
+
 /** Replace the text of an element, if it is another one. */
 export function setText(element, text) {
   const wanted = text === null || text === undefined ? "" : String(text);

@@ -5,6 +5,9 @@
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 5_000;
 
+/** The address of a socket of this server. */
+export const socketUrl = (path) => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;
+
 /** A request that was refused, or had no answer. `code`, `retryable`, `retryAfterMs` and `callId` are the gateway's. */
 export class Refused extends Error {
   constructor(error) {
@@ -17,7 +20,7 @@ const LOST = { code: "UNAVAILABLE", message: "the connection was lost; whether i
 
 export class Gateway extends EventTarget {
   /** `url`: of the WebSocket; default: of the server that the page comes from. */
-  constructor(url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/`) {
+  constructor(url = socketUrl("/")) {
     super();
     this.url = url;
     this.state = "idle"; // idle | connecting | open | waiting (for the next try) | refused (the token is missing or wrong)
