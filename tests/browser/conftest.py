@@ -11,10 +11,13 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from tests.browser.chromium import MISSING, chromium_path, launched
 from tests.fakes.redis_server import RedisServer, start_redis
+
+
+expect.set_options(timeout=20_000)  # a crowded machine is slow; what is expected stays the same
 
 
 @pytest.fixture(scope="session")

@@ -611,16 +611,25 @@ def _nameless(nodes: list[dict[str, Any]]) -> list[str]:
     return [kind for kind, name in kinds if kind in _CONTROLS and not name]
 
 
-async def test_an_inbound_call_that_was_refused_is_shown(page: Page, redis_server: RedisServer) -> None:
-    async with opened(page, redis_server) as system:
+async def test_what_just_happened_is_shown_when_the_page_opens(page: Page, redis_server: RedisServer) -> None:
+    """A call that was refused, one that ended, and a take-over, though none of them is live."""
+    async with stack(redis_server.url, token=None) as system:
+        over = CallId(await system.initiate(to=BERT))
+        await system.worker.log.post(over, (e.Reactivated(epoch=Epoch(2), cause=e.Takeover.LAPSED),))
+        await system.worker.hang_up(over)
+        await system.worker.reaches(over, Phase.HANGUP_USER)
         call = CallId(call_id(9))
         refused = e.CallRejected(
             carrier="mock", leg=LegId("CA9"), from_="+15550007777", to=OURS, reason="inbound-policy"
         )
         await system.worker.log.post(call, (refused,))
         await system.doorbell.ring(call)
-        await expect(rows(page)).to_have_count(1)
-        await rows(page).first.click()
+        await system.worker.reaches(call, Phase.HANGUP_BOT)
+        await page.goto(system.url)
+        await expect(rows(page)).to_have_count(2)
+        await expect(rows(page).filter(has_text="hangup-user")).to_contain_text(["outbound"])
+        await expect(page.get_by_role("log", name="Take-overs")).to_contain_text("its lease ran out")
+        await rows(page).filter(has_text="hangup-bot").click()
         await expect(said(page, "note").filter(has_text="refused: inbound-policy")).to_be_visible()
 
 
@@ -685,6 +694,7 @@ async def test_fall_backs_waits_and_texts_that_went_on_are_shown_once(page: Page
         await expect(notes.filter(has_text="a recorded apology is played")).to_have_count(1)
         await expect(said(page, "agent").filter(has_text="went on")).to_contain_text(["evening."])
         await expect(said(page, "agent").filter(has_text="not heard")).to_contain_text(["For how many?"])
+        call["state"] = "speaking"
         await gateway.push(call["callId"], "speaking", gateway.events[call["callId"]][4])
         await expect(page.locator(".call-head .badge")).to_have_text("speaking")
         waits = page.get_by_role("region", name="Waits for replies").get_by_role("listitem")

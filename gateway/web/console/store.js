@@ -14,6 +14,8 @@ const ENDED_KEPT = 200;
 const TAKEOVERS_KEPT = 100;
 const SKEW_MS = 2_000; // less is the way of an item
 const SKEW_ITEMS = 5;
+const REPLAYED = 500; // items of the past to begin with: what just ended, take-overs, waits
+const REPLAY_MS = 3_000;
 
 export class Store extends EventTarget {
   constructor(gateway) {
@@ -25,6 +27,7 @@ export class Store extends EventTarget {
     this.latency = new LatencySeries();
     this._changed = new Set();
     this._skew = { ms: Infinity, seen: 0 };
+    this._openedAt = 0;
     this._allAt = 0;
     this._asking = false;
     this._announced = false;
@@ -41,7 +44,8 @@ export class Store extends EventTarget {
   }
 
   async _start() {
-    this._follow ??= this.gateway.subscribe("console", {}, { onItem: (item) => this.apply(item), onGap: () => (this._allAt = 0) });
+    this._openedAt = performance.now();
+    this._follow ??= this.gateway.subscribe("console", { last: REPLAYED }, { onItem: (item) => this.apply(item), onGap: () => (this._allAt = 0) });
     this._allAt = 0;
     await this._refreshAll();
     this.askProcesses();
@@ -55,12 +59,18 @@ export class Store extends EventTarget {
 
   /** One item of the feed. */
   apply(item) {
-    this._skew.ms = Math.min(this._skew.ms, Date.now() - (item.events.at(-1)?.at ?? 0));
-    this._skew.seen += 1;
+    const at = item.events.at(-1)?.at ?? this.now();
+    if (performance.now() - this._openedAt > REPLAY_MS) {
+      this._skew.ms = Math.min(this._skew.ms, Date.now() - at);
+      this._skew.seen += 1;
+    } else if (isOver(item.state) && at < this.now() - ENDED_SHOWN_MS) {
+      this.calls.delete(item.callId); // replayed, and over for long
+      return;
+    }
     const call = this.calls.get(item.callId) ?? this._blank(item);
     for (const event of item.events) this._applyEvent(call, event);
     call.state = item.state;
-    if (isOver(item.state) && !call.endedAt) call.endedAt = item.events.at(-1)?.at ?? Date.now();
+    if (isOver(item.state) && !call.endedAt) call.endedAt = at;
     this._changed.add(item.callId);
     this._change();
   }
@@ -118,18 +128,22 @@ export class Store extends EventTarget {
     if (!this._changed.size) return;
     this._asking = true;
     try {
-      if (this._changed.size > ONE_BY_ONE) {
-        if (Date.now() - this._allAt >= ALL_EVERY_MS) await this._refreshAll();
-        return;
-      }
-      const wanted = [...this._changed];
-      this._changed.clear();
-      await Promise.all(wanted.map((id) => this._refreshOne(id)));
+      const few = this._changed.size <= ONE_BY_ONE;
+      const alone = [...this._changed].filter((id) => few || this._isEndedUnknown(id)).slice(0, ONE_BY_ONE);
+      alone.forEach((id) => this._changed.delete(id));
+      await Promise.all(alone.map((id) => this._refreshOne(id)));
+      if (this._changed.size > ONE_BY_ONE && Date.now() - this._allAt >= ALL_EVERY_MS) await this._refreshAll();
     } catch {
       // The connection says so itself; the next round asks again.
     } finally {
       this._asking = false;
     }
+  }
+
+  /** Whether a call is over and nothing else is known of it: the query for all live calls does not name it. */
+  _isEndedUnknown(id) {
+    const call = this.calls.get(id);
+    return call !== undefined && isOver(call.state) && !call.direction;
   }
 
   async _refreshOne(callId) {
@@ -140,7 +154,8 @@ export class Store extends EventTarget {
 
   async _refreshAll() {
     this._allAt = Date.now();
-    this._changed.clear();
+    const ended = [...this._changed].filter((id) => this._isEndedUnknown(id));
+    this._changed = new Set(ended);
     let calls;
     try {
       ({ calls } = await this.gateway.request("voicecall.status", { transcripts: false }));
