@@ -6,9 +6,10 @@ import shutil
 from collections.abc import AsyncIterator
 from typing import Final
 
+import pytest
 from playwright.async_api import Browser, async_playwright
 
-__all__ = ["MISSING", "chromium_path", "launched"]
+__all__ = ["MISSING", "chromium_path", "is_required", "launched", "skip_without_chromium"]
 
 MISSING: Final = (
     "CHROMIUM IS NOT INSTALLED: the pages in tests/browser were NOT tested; "
@@ -28,6 +29,17 @@ def chromium_path() -> str | None:
     named = os.environ.get("VOICECALL_CHROMIUM")
     found = (shutil.which(name) for name in ((named,) if named else _NAMES))
     return next((path for path in found if path), None)
+
+
+def is_required() -> bool:
+    """Whether tests of the pages may not be skipped."""
+    return bool(os.environ.get("CI")) or os.environ.get("VOICECALL_REQUIRE_CHROMIUM") == "1"
+
+
+def skip_without_chromium() -> None:
+    """Skip the module that calls this while it is imported: one line for all its tests."""
+    if chromium_path() is None and not is_required():
+        pytest.skip(MISSING, allow_module_level=True)
 
 
 @contextlib.asynccontextmanager

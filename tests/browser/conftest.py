@@ -1,11 +1,10 @@
 """Chromium of the machine, driven by Playwright: the gateway's pages as a person meets them.
 
 Tests here run on the session's event loop, on which the browser lives: `pytestmark = pytest.mark.asyncio(loop_scope=
-"session")`. Without Chromium they are skipped with the command that installs it; CI and VOICECALL_REQUIRE_CHROMIUM=1
-accept no skip.
+"session")`, and each module calls `skip_without_chromium()`: without Chromium it is skipped with the command that installs
+it. CI and VOICECALL_REQUIRE_CHROMIUM=1 accept no skip.
 """
 
-import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 
@@ -16,18 +15,15 @@ from playwright.async_api import Browser, ConsoleMessage, Page, expect
 from tests.browser.chromium import MISSING, chromium_path, launched
 from tests.fakes.redis_server import RedisServer, start_redis
 
-
 expect.set_options(timeout=20_000)  # a crowded machine is slow; what is expected stays the same
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The path of Chromium, or the reason why there is none."""
+    """The path of Chromium. Modules of tests are skipped without it, where it is not required."""
     path = chromium_path()
     if path is None:
-        if os.environ.get("CI") or os.environ.get("VOICECALL_REQUIRE_CHROMIUM") == "1":
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
+        pytest.fail(MISSING)
     return path
 
 

@@ -17,6 +17,7 @@ from playwright.async_api import Locator, Page, expect
 from gateway.web import assets
 from simulators.staged_gateway import StagedGateway
 from tests.archive.records import ANNA, OURS, call_id, record
+from tests.browser.chromium import skip_without_chromium
 from tests.browser.conftest import free_port
 from tests.fakes.redis_server import RedisServer
 from tests.gateway.conftest import TOKEN, System, stack
@@ -27,6 +28,7 @@ from voicecall.call import events as e
 from voicecall.call.ids import CallId, Epoch, LegId
 from voicecall.call.state import Phase
 
+skip_without_chromium()
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
 READER = "a-token-that-only-reads"
