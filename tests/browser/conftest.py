@@ -1,8 +1,8 @@
 """Chromium of the machine, driven by Playwright: the gateway's pages as a person meets them.
 
-Tests here run on the session's event loop, on which the browser lives: `pytestmark = pytest.mark.asyncio(loop_scope=
-"session")`, and each module calls `skip_without_chromium()`: without Chromium it is skipped with the command that installs
-it. CI and VOICECALL_REQUIRE_CHROMIUM=1 accept no skip.
+Tests here run on the event loop of the session, on which the browser lives, so a module has `pytestmark =
+pytest.mark.asyncio(loop_scope="session")`. First it calls `skip_without_chromium()`, which skips it with the command
+that installs Chromium; CI and VOICECALL_REQUIRE_CHROMIUM=1 accept no skip.
 """
 
 import socket
