@@ -1,6 +1,6 @@
 """`python -m bench [name …]`: run the benchmarks, print a table for each, write out/bench.json.
 
-Without names: all of them, about eleven minutes. `media:100` or `turns:plivo` gives a benchmark its argument.
+Without names: all of them, about twelve minutes. `media:100` or `turns:plivo` gives a benchmark its argument.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import failover, interruption, media, memory, preemptive, share, turns, webhooks
+from bench import console, failover, interruption, media, memory, preemptive, share, turns, webhooks
 from bench.figures import Result
 from bench.machine import machine_facts
 from bench.progress import Progress
@@ -33,6 +33,7 @@ _BENCHES: dict[str, Bench] = {
     "share": share.run,
     "failover": failover.run,
     "memory": memory.run,
+    "console": console.run,
 }
 _OUT = Path("out/bench.json")
 

@@ -6,6 +6,7 @@
 - `cli.md`: every command, from its help, by `typer utils docs`.
 - `configuration.md`: every key, and `generated/config.schema.json`: the same for programs.
 - `operations.md`: every metric, from the registry.
+- `pictures/console-*.png`: the console over invented calls, where Chromium is installed.
 - `state-machines.md`: the phases of a call, found by feeding every event to `decide` from every state it can reach;
   and the tables of `voicecall/call`: legs, answering machines, fail-over and timers.
 - `waterfall.svg`: the turns of a recorded call (`waterfall.json`, which `record_turns.py` writes).
@@ -120,6 +121,11 @@ def main() -> None:
     for page, text in drawn().items():
         page.write_text(text, encoding="utf-8")
         print(f"drew {page.relative_to(ROOT)}")  # noqa: T201 - it is a command
+    sys.path.insert(0, str(ROOT))
+    from console_pictures import draw_console
+
+    for line in draw_console():
+        print(line)  # noqa: T201 - as above
 
 
 def commands() -> str:

@@ -1,1 +1,1 @@
-"""The private server of the system: RPC, event feed and dashboard for API clients, agent hosts and operators."""
+"""The private server of the system: RPC, event feed and console for API clients, agent hosts and operators."""

@@ -1,4 +1,4 @@
-"""The gateway's server: RPC over HTTP and WebSocket, the feed, the dashboard, the documents, health.
+"""The gateway's server: RPC over HTTP and WebSocket, the feed, the console, the documents, health.
 
 Composition root of `python -m gateway`. Starts its parts in order and stops them in reverse. Knows no call logic, no
 carrier and no actor.
@@ -16,7 +16,7 @@ from weakref import WeakSet
 import orjson
 from aiohttp import web
 
-from gateway import dashboard, documents
+from gateway import documents
 from gateway.agents import Hosts
 from gateway.authenticator import Authenticator, Principal
 from gateway.feed import Feeds
@@ -25,6 +25,7 @@ from gateway.methods import Services
 from gateway.rate_limiter import RateLimiter
 from gateway.rpc import Rpc
 from gateway.sockets import ClientSocket
+from gateway.web import assets
 from voicecall import health
 from voicecall.aio import Background
 from voicecall.api.errors import Forbidden, TooLarge, Unauthorized, status_of
@@ -44,6 +45,7 @@ from voicecall.errors import ConfigError, InvalidRequest, Refusal
 from voicecall.ports import Doorbell
 from voicecall.service import AnswerTimeouts, CallService
 from voicecall.service.history import open_history
+from voicecall.service.inspection import Inspection
 from voicecall.settings import Deployment, Settings
 from voicecall.slots import Slots
 
@@ -111,7 +113,8 @@ async def running_gateway(
         timeouts=timeouts,
     )
     history = open_history(settings, redis)
-    rpc = Rpc(Services(calls=calls, history=history), RateLimiter(deployment.gateway_rate, deployment.gateway_burst))
+    services = Services(calls=calls, history=history, inspection=Inspection(redis, calls))
+    rpc = Rpc(services, RateLimiter(deployment.gateway_rate, deployment.gateway_burst))
     hosts = Hosts()
     hosts.server = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
     routes = _Endpoints(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes)
@@ -147,7 +150,7 @@ async def running_gateway(
 def _app(routes: "_Endpoints", probes: list[web.RouteDef], largest: int) -> web.Application:
     app = web.Application(client_max_size=largest, middlewares=[_plain_errors])
     app.on_response_prepare.append(_remove_server_header)
-    app.add_routes([web.get("/", routes.root), *probes])
+    app.add_routes([web.get("/", routes.root), web.get(r"/assets/{digest}/{name:[\w./-]+}", routes.asset), *probes])
     app.add_routes([web.post(path, routes.rpc) for path in health.spellings("/rpc")])
     for path, document in (("/openapi.json", routes.openapi), ("/asyncapi.json", routes.asyncapi)):
         app.add_routes([web.get(spelling, document) for spelling in health.spellings(path)])
@@ -159,7 +162,7 @@ async def _remove_server_header(_: web.Request, response: web.StreamResponse) ->
 
 
 class _Endpoints:
-    """The routes of RPC, the dashboard and the documents. `largest`: bytes of one request."""
+    """The routes of RPC, the console and the documents. `largest`: bytes of one request."""
 
     def __init__(self, rpc: Rpc, feeds: Feeds, hosts: Hosts, authenticator: Authenticator, largest: int) -> None:
         self._largest = largest
@@ -171,11 +174,11 @@ class _Endpoints:
         self._waiting = Slots(per_sender=_WAITING_OF_SENDER, total=_WAITING)
 
     async def root(self, request: web.Request) -> web.StreamResponse:
-        """`GET /`: the WebSocket, or the dashboard."""
+        """`GET /`: the WebSocket, or the console."""
         try:
             self._refuse_foreign(request)
             if request.headers.get("Upgrade", "").lower() != "websocket":
-                return dashboard.page()
+                return assets.page("console", request)
             principal = self._principal(request)
             if "Authorization" in request.headers and principal is None:
                 raise Unauthorized("the token is wrong")
@@ -192,6 +195,14 @@ class _Endpoints:
         )
         self._sockets.add(socket)
         return await socket.serve(request)
+
+    async def asset(self, request: web.Request) -> web.Response:
+        """`GET /assets/…`: a module or a style sheet of the pages."""
+        try:
+            self._refuse_foreign(request)
+        except Refusal as refusal:
+            return _refused("", refusal)
+        return assets.asset(request)
 
     async def rpc(self, request: web.Request) -> web.Response:
         """`POST /rpc`: one request, one answer."""

@@ -13,6 +13,7 @@ from voicecall.api import params as p
 from voicecall.api.results import CallRecord
 from voicecall.service import CallRequest, CallService
 from voicecall.service.history import ForgetCounts, History
+from voicecall.service.inspection import Inspection
 
 __all__ = ["HANDLERS", "Handler", "Payload", "Services"]
 
@@ -27,6 +28,7 @@ class Services:
 
     calls: CallService
     history: History
+    inspection: Inspection
 
 
 Handler = Callable[[Services, Any], Awaitable[Payload]]
@@ -87,10 +89,15 @@ async def _end(services: Services, params: p.EndParams) -> Payload:
 async def _status(services: Services, params: p.StatusParams) -> Payload:
     name = params.call_id or params.sid
     if name is None:
-        return {"found": True, "calls": [CallRecord.of(call).payload() for call in await services.calls.live()]}
+        records = [CallRecord.of(call).payload() for call in await services.calls.live()]
+        return {"found": True, "calls": [_shown(record, params) for record in records]}
     call = await services.calls.status(name)
     record = await services.history.status(name) if call is None else CallRecord.of(call).payload()
-    return {"found": False} if record is None else {"found": True, "call": record}
+    return {"found": False} if record is None else {"found": True, "call": _shown(record, params)}
+
+
+def _shown(record: Payload, params: p.StatusParams) -> Payload:
+    return record if params.transcripts else {key: value for key, value in record.items() if key != "transcript"}
 
 
 async def _history(services: Services, params: p.HistoryParams) -> Payload:
@@ -99,6 +106,7 @@ async def _history(services: Services, params: p.HistoryParams) -> Payload:
         direction=params.direction,
         since=None if params.since is None else params.since / 1000,
         until=None if params.until is None else params.until / 1000,
+        outcome=None if params.outcome is None else params.outcome.value,
         limit=params.limit,
         cursor=params.cursor,
         transcripts=params.transcripts,
@@ -119,6 +127,22 @@ async def _forget(services: Services, params: p.ForgetParams) -> Payload:
     return {"forgotten": counts.now, "atEnd": counts.at_end}
 
 
+async def _events(services: Services, params: p.EventsParams) -> Payload:
+    return await services.inspection.events(params.call_id, params.after, params.limit)
+
+
+async def _processes(services: Services, _params: p.ProcessesParams) -> Payload:
+    return await services.inspection.processes()
+
+
+async def _doctor(services: Services, _params: p.DoctorParams) -> Payload:
+    return await services.inspection.doctor()
+
+
+async def _dead(services: Services, params: p.DeadParams) -> Payload:
+    return await services.inspection.dead(params.last)
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     "voicecall.initiate": _initiate,
     "voicecall.start": _initiate,
@@ -132,4 +156,8 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "voicecall.history": _history,
     "voicecall.latency": _latency,
     "voicecall.forget": _forget,
+    "voicecall.events": _events,
+    "voicecall.processes": _processes,
+    "voicecall.doctor": _doctor,
+    "voicecall.dead": _dead,
 }

@@ -1,6 +1,7 @@
 """The generated parts of the documents are current."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -18,3 +19,16 @@ def test_generated_parts_are_current() -> None:
     spec.loader.exec_module(draw)
     stale = [page for page, text in draw.drawn().items() if page.read_text(encoding="utf-8") != text]
     assert [str(page.relative_to(ROOT)) for page in stale] == []
+
+
+def test_every_view_of_the_console_has_small_pictures_in_both_colours() -> None:
+    """Drawn by `make draw`, and shown on its page."""
+    page = (DOCS / "console.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"\]\(pictures/(console-[\w-]+\.png)\)", page))
+    views = ("live", "call", "waterfall", "history", "health")
+    assert shown == {f"console-{view}-{theme}.png" for view in views for theme in ("light", "dark")}
+    for name in shown:
+        picture = (DOCS / "pictures" / name).read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) <= 120_000
+    assert {path.name for path in (DOCS / "pictures").glob("console-*.png")} == shown

@@ -30,6 +30,10 @@ GOOD: dict[str, dict[str, Any]] = {
     "voicecall.status": {},
     "voicecall.history": {},
     "voicecall.latency": {},
+    "voicecall.events": {"callId": ID},
+    "voicecall.processes": {},
+    "voicecall.doctor": {},
+    "voicecall.dead": {},
 }
 SHAPES = {method.name: (method.params, GOOD[method.name]) for method in METHODS if method.name in GOOD}
 BAD_IDS = [
@@ -123,9 +127,8 @@ async def _contents(system: System) -> set[bytes]:
 
 def _is_valid_and_unknown(method: str, status: int, frame: dict[str, Any]) -> bool:
     """The value is valid and what it names does not exist, or a query without it is allowed."""
-    return (status, frame.get("error", {}).get("code")) == (404, "NOT_FOUND") or (
-        status == 200 and method in {"voicecall.status", "voicecall.history", "voicecall.latency"}
-    )
+    queries = {f"voicecall.{name}" for name in ("status", "history", "latency", "events", "dead")}
+    return (status, frame.get("error", {}).get("code")) == (404, "NOT_FOUND") or (status == 200 and method in queries)
 
 
 @pytest.mark.parametrize(

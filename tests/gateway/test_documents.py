@@ -142,6 +142,11 @@ async def test_real_answers_are_those_that_are_described(system: System) -> None
         assert problems("asyncapi", f"{frame['event']}.event", frame) == []
     await ask("voicecall.history")
     await ask("voicecall.latency")
+    assert (await ask("voicecall.events", callId=call, limit=2))["next"] > 1
+    assert (await ask("voicecall.events", callId=call))["events"]
+    assert (await ask("voicecall.processes"))["processes"]
+    await ask("voicecall.doctor")
+    await ask("voicecall.dead")
     await ask("voicecall.forget", callId=call)
     assert seen == {method.name for method in METHODS}
 

@@ -18,7 +18,7 @@ PRODUCT: Final = ("voicecall", "actors", "workers", "ingress", "gateway")
 """The folders that are installed and run."""
 
 _CODE: Final = (*PRODUCT, "simulators", "bench")
-_SUFFIXES: Final = frozenset({".py", ".lua", ".html"})
+_SUFFIXES: Final = frozenset({".py", ".lua", ".html", ".js", ".css"})
 _PAGES: Final = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 
 WORDS: Final = (
@@ -74,7 +74,8 @@ ALLOWED: Final = (
         "gateway/documents/asyncapi.py", "tell", r'"tell": \{"action"', "an operation's name in the published document"
     ),
     Allowance("voicecall/text/planning.py", "tell", r"say\|speak\|ask\|tell", "a word of models"),
-    Allowance("*.html", "box", r"\bbox-sizing\b", "a property of CSS"),
+    Allowance("*.css", "box", r"\bbox-(sizing|shadow)\b", "properties of CSS"),
+    Allowance("*.js", "box", r"\bviewBox\b", "an attribute of SVG"),
     Allowance("*.py", "box", r"\bbox=|import box\b|\bbox\.[A-Z]", "the argument and module of rich that draw a frame"),
     Allowance("actors/*.py", "tell", r"\.tell\(|`tell`", "pykka's name for sending a message"),
     Allowance("workers/activations.py", "tell", r"\.tell\(", "pykka's name for sending a message"),

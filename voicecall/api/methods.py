@@ -15,13 +15,17 @@ __all__ = [
     "CONTINUE",
     "CONTINUE_RESULT",
     "CONTINUE_START",
+    "DEAD",
+    "DOCTOR",
     "DTMF",
     "END",
+    "EVENTS",
     "FORGET",
     "HISTORY",
     "INITIATE",
     "LATENCY",
     "METHODS",
+    "PROCESSES",
     "REGISTER",
     "SOCKET_METHODS",
     "SPEAK",
@@ -131,6 +135,34 @@ FORGET: Final = Method(
     result=results.Forgotten,
     scope=Scope.WRITE,
 )
+EVENTS: Final = Method(
+    name="voicecall.events",
+    summary="The events of one call from its beginning, page by page, while Redis holds its log.",
+    params=params.EventsParams,
+    result=results.Events,
+    scope=Scope.READ,
+)
+PROCESSES: Final = Method(
+    name="voicecall.processes",
+    summary="The workers and ingresses, and the live calls that each holds.",
+    params=params.ProcessesParams,
+    result=results.Processes,
+    scope=Scope.READ,
+)
+DOCTOR: Final = Method(
+    name="voicecall.doctor",
+    summary="What `voicecall doctor` finds where the gateway runs; run at most every 20 seconds.",
+    params=params.DoctorParams,
+    result=results.Diagnosis,
+    scope=Scope.READ,
+)
+DEAD: Final = Method(
+    name="voicecall.dead",
+    summary="The newest dead letters, without their bytes.",
+    params=params.DeadParams,
+    result=results.DeadLetters,
+    scope=Scope.READ,
+)
 METHODS: Final[tuple[Method[Any, Any], ...]] = (
     INITIATE,
     START,
@@ -144,6 +176,10 @@ METHODS: Final[tuple[Method[Any, Any], ...]] = (
     HISTORY,
     LATENCY,
     FORGET,
+    EVENTS,
+    PROCESSES,
+    DOCTOR,
+    DEAD,
 )
 
 SUBSCRIBE: Final = Method(

@@ -23,20 +23,24 @@ from pydantic_core import PydanticCustomError
 from voicecall.api.absent import without_absent
 from voicecall.api.brief import Brief
 from voicecall.api.limits import KEYS, LONGEST_KEY, LONGEST_MESSAGE
-from voicecall.call.events import Mode
+from voicecall.call.events import EndReason, Mode
 from voicecall.call.ids import E164, CallId, is_call_id
 from voicecall.call.numbers import NotANumber, read_number
 
 __all__ = [
     "ContinueParams",
     "ContinueResultParams",
+    "DeadParams",
+    "DoctorParams",
     "DtmfParams",
     "EndParams",
+    "EventsParams",
     "ForgetParams",
     "HistoryParams",
     "InitiateParams",
     "LatencyParams",
     "Params",
+    "ProcessesParams",
     "RegisterParams",
     "SpeakParams",
     "StartParams",
@@ -115,6 +119,7 @@ _AgentName = Annotated[str, StringConstraints(pattern=_NAME)]
 _Ms = Annotated[int, Field(ge=0, le=100_000_000_000_000)]
 _Keys = Annotated[str, _documented(f"^{KEYS}$")]
 _Mode = Annotated[Mode, Strict(strict=False)]
+_EndReason = Annotated[EndReason, Strict(strict=False)]
 
 
 class Params(BaseModel):
@@ -193,20 +198,42 @@ class StatusParams(Params):
 
     call_id: _CallId | None = Field(default=None, description="The id that `initiate` returned.")
     sid: _Sid | None = Field(default=None, description="The carrier's id of the call.")
+    transcripts: bool = Field(default=True, description="Include the transcripts.")
 
 
 class HistoryParams(Params):
     """Filters of the archive. Times are epoch milliseconds of a call's start."""
 
-    blank_matters = frozenset({"number", "direction", "cursor"})
+    blank_matters = frozenset({"number", "direction", "outcome", "cursor"})
 
     number: _E164 | None = Field(default=None, description="Calls to or from exactly this number.")
     direction: Literal["inbound", "outbound"] | None = None
     since: _Ms | None = Field(default=None, description="Started at this time or later.")
     until: _Ms | None = Field(default=None, description="Started before this time.")
+    outcome: _EndReason | None = Field(default=None, description="Ended for this reason.")
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     cursor: _Cursor | None = Field(default=None, description="The `next` of the previous page.")
     transcripts: bool = Field(default=False, description="Include the transcripts.")
+
+
+class EventsParams(Params):
+    """A page of a call's log."""
+
+    call_id: _CallId
+    after: Annotated[int, Field(ge=0, le=2**53)] = Field(default=0, description="The `next` of the previous page.")
+    limit: Annotated[int, Field(ge=1, le=1000)] = 500
+
+
+class ProcessesParams(Params):
+    pass
+
+
+class DoctorParams(Params):
+    pass
+
+
+class DeadParams(Params):
+    last: Annotated[int, Field(ge=1, le=1000)] = Field(default=50, description="The number of newest letters.")
 
 
 class LatencyParams(Params):

@@ -23,11 +23,16 @@ __all__ = [
     "CallFacts",
     "CallRecord",
     "Continued",
+    "DeadLetterFacts",
+    "DeadLetters",
+    "Diagnosis",
+    "Events",
     "Failure",
     "FailureFrame",
     "Features",
     "FeedEvent",
     "FeedItem",
+    "FindingFacts",
     "Forgotten",
     "Found",
     "Gap",
@@ -38,6 +43,8 @@ __all__ = [
     "LatencyStage",
     "Operation",
     "OperationResult",
+    "ProcessFacts",
+    "Processes",
     "ProviderFailover",
     "Registered",
     "Result",
@@ -343,6 +350,11 @@ class FeedEvent(BaseModel):
     type: str
     at: int
 
+    @staticmethod
+    def payload_of(seq: int, event: Event) -> dict[str, Any]:
+        """The event as it is sent. Internal fields are left out."""
+        return {"seq": seq, **_event(event)}
+
 
 class FeedItem(Result):
     """One commit of one call: its events, and the call's state after it. `id` is a value for `since`."""
@@ -362,8 +374,69 @@ class FeedItem(Result):
             "id": item_id,
             "callId": call,
             "state": phase.value,
-            "events": [{"seq": seq, **_event(event)} for seq, event in events],
+            "events": [FeedEvent.payload_of(seq, event) for seq, event in events],
         }
+
+
+class Events(Result):
+    """A page of a call's log, oldest first. `next`: the value of `after` for the next page, if there is one.
+
+    `turn_spans`: with the first page, what the wait for each reply so far was made of. `found` is false for a call that
+    Redis does not hold any more.
+    """
+
+    found: bool
+    events: tuple[FeedEvent, ...] = ()
+    next: int | None = None
+    turn_spans: tuple[TurnSpans, ...] = ()
+
+
+class ProcessFacts(Result):
+    """One process of the system. `alive`: it takes part now; `calls`: those it holds."""
+
+    name: str
+    kind: Annotated[str, Field(json_schema_extra={"enum": ["worker", "ingress"]})]
+    alive: bool
+    seen_at: int
+    calls: tuple[str, ...]
+
+
+class Processes(Result):
+    processes: tuple[ProcessFacts, ...]
+
+
+class FindingFacts(Result):
+    """`check`: subject and aspect, as in `redis.persistence`. `remedy`: "" when nothing is to be done."""
+
+    check: str
+    level: Annotated[str, Field(json_schema_extra={"enum": ["ok", "warn", "fail"]})]
+    seen: str
+    remedy: str
+
+
+class Diagnosis(Result):
+    """What `voicecall doctor` found. `at`: when it ran; `ok`: no check failed."""
+
+    ok: bool
+    at: int
+    findings: tuple[FindingFacts, ...]
+
+
+class DeadLetterFacts(Result):
+    """`seq` 0: it is not an entry of the log. The bytes stay in Redis: they may quote the conversation."""
+
+    id: str
+    at: int
+    call_id: str
+    seq: int
+    reason: str
+
+
+class DeadLetters(Result):
+    """The newest letters first. `count`: of all that are kept."""
+
+    count: int
+    letters: tuple[DeadLetterFacts, ...]
 
 
 class Gap(Result):

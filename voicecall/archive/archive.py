@@ -90,17 +90,19 @@ class CallArchive:
         since: float | None = None,
         until: float | None = None,
         direction: str | None = None,
+        outcome: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
         transcripts: bool = True,
     ) -> Page:
         """Calls that began in [`since`, `until`), to or from exactly this number. At most 200 per page.
 
-        Without `transcripts` the records have none. Raises InvalidRequest for a cursor that is not of an earlier page.
+        `outcome`: the reason of their end. Without `transcripts` the records have none. Raises InvalidRequest for a
+        cursor that is not of an earlier page.
         """
         limit = max(1, min(limit, _PAGE))
         wanted = _newest_first(select(calls)).limit(limit + 1)
-        for condition in _conditions(number, since, until, direction, cursor):
+        for condition in _conditions(number, since, until, cursor, direction=direction, end_reason=outcome):
             wanted = wanted.where(condition)
         found = self._found(wanted, transcripts=transcripts)
         last = found[limit - 1] if len(found) > limit else None
@@ -213,7 +215,11 @@ class CallArchive:
 
 
 def _conditions(
-    number: str | None, since: float | None, until: float | None, direction: str | None, cursor: str | None
+    number: str | None,
+    since: float | None,
+    until: float | None,
+    cursor: str | None,
+    **exactly: str | None,
 ) -> Iterator[Any]:
     if number is not None:
         yield or_(calls.c.from_number == number, calls.c.to_number == number)
@@ -221,8 +227,9 @@ def _conditions(
         yield calls.c.started_at >= _ms(since)
     if until is not None:
         yield calls.c.started_at < _ms(until)
-    if direction is not None:
-        yield calls.c.direction == direction
+    for column, wanted in exactly.items():
+        if wanted is not None:
+            yield calls.c[column] == wanted
     if cursor is not None:
         at = _CURSOR.match(cursor)
         if at is None or not is_call_id(at[2]):

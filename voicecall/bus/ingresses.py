@@ -50,6 +50,14 @@ class Ingresses:
             if not self._has_left:
                 await self._redis.zadd(self._key, {me: seconds + micros / 1e6})
 
+    async def known(self) -> dict[NodeId, tuple[float, bool]]:
+        """When each ingress last announced itself, epoch seconds (Redis clock), and whether that was a moment ago."""
+        with reaching_redis():
+            seconds, micros = await self._redis.time()
+            found: Any = await self._redis.zrange(self._key, 0, -1, withscores=True)
+        fresh = seconds + micros / 1e6 - _FRESH_S
+        return {NodeId(name.decode()): (at, at >= fresh) for name, at in found}
+
     async def is_silent(self, ingress: NodeId) -> bool:
         """Whether nothing listens on this ingress's media channel, for another reason than a restart of Redis."""
         return bool(await self._scripts.run("silent", (), self._keys.media(ingress), _SETTLE_S))

@@ -4,7 +4,7 @@ Every node polls a few times a second. A killed process loses its socket, so its
 leases expire; the node that notices it first rings for its calls. A wrong guess costs one superfluous ring.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
@@ -59,6 +59,21 @@ class Membership(WorkerPresence):
         with reaching_redis():
             at_ms: float | None = await self._redis.zscore(self._keys.nodes, node)
         return None if at_ms is None else at_ms / 1000
+
+    async def known(self) -> dict[NodeId, float]:
+        """When each node last polled, epoch seconds (Redis clock): those of the last half minute that have not left."""
+        with reaching_redis():
+            found: Any = await self._redis.zrange(self._keys.nodes, 0, -1, withscores=True)
+        return {NodeId(node.decode()): at_ms / 1000 for node, at_ms in found}
+
+    async def owners(self) -> dict[CallId, NodeId]:
+        """The node that holds the lease of each live call; orphans are left out."""
+        with reaching_redis():
+            found: Any = await self._redis.zrange(self._keys.calls_live, 0, -1)
+            calls = [CallId(call.decode()) for call in found]
+            held: Any = await self._redis.mget([self._keys.lease(call) for call in calls]) if calls else []
+        owned = zip(calls, held, strict=True)
+        return {call: NodeId(lease.decode().partition(" ")[2]) for call, lease in owned if lease is not None}
 
     async def leave(self, me: NodeId) -> None:
         """Unregister this node for good: it takes no new calls any more."""

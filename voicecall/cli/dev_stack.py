@@ -117,7 +117,7 @@ class DevStack:
         lines = [
             "",
             "voicecall dev is ready; Ctrl-C stops every process.",
-            f"  gateway  {deployed.gateway_url}  (open it in a browser for the dashboard)",
+            f"  gateway  {deployed.gateway_url}  (open it in a browser for the console)",
             f"  webhook  {self.settings.webhook_url}",
             f"  redis    {where}{note}",
             *([f"  speech   {deployed.speech_server.url}"] if self.offline else []),

@@ -17,7 +17,8 @@ from rich.text import Text
 
 from voicecall.api.methods import FORGET, HISTORY, STATUS, Method
 from voicecall.archive import CallArchive, export_jsonl
-from voicecall.cli.conversation import outcome
+from voicecall.call.events import EndReason
+from voicecall.cli.conversation import outcome as outcome_of
 from voicecall.cli.display import pretty, safe, short_id, show_call
 from voicecall.cli.exits import configured, fail, request
 from voicecall.cli.naming import call_or_only
@@ -35,6 +36,7 @@ _Number = Annotated[str | None, typer.Option("--number", help="Only calls to or 
 _Direction = Annotated[str | None, typer.Option("--direction", help="inbound or outbound.")]
 _Since = Annotated[datetime | None, typer.Option("--since", formats=_DAYS, help="Started then or later, local time.")]
 _Until = Annotated[datetime | None, typer.Option("--until", formats=_DAYS, help="Started before then, local time.")]
+_Outcome = Annotated[EndReason | None, typer.Option("--outcome", help="Only calls that ended for this reason.")]
 _Limit = Annotated[int, typer.Option("--limit", min=1, max=200, help="Number of calls.")]
 _Cursor = Annotated[str | None, typer.Option("--cursor", help="The `next` of the previous page.")]
 
@@ -61,6 +63,7 @@ def history_app(send: Send, name: Callable[[str | None], str] = call_or_only) ->
         direction: _Direction = None,
         since: _Since = None,
         until: _Until = None,
+        outcome: _Outcome = None,
         *,
         limit: _Limit = 50,
         cursor: _Cursor = None,
@@ -68,6 +71,7 @@ def history_app(send: Send, name: Callable[[str | None], str] = call_or_only) ->
     ) -> None:
         """List ended calls, newest first."""
         filters = {"number": number, "direction": direction, "since": _ms(since), "until": _ms(until)}
+        filters["outcome"] = outcome
         page = send(HISTORY, _given({**filters, "limit": limit, "cursor": cursor}))
         _show_page(page, as_json=as_json)
 
@@ -134,7 +138,7 @@ def ended_calls(calls: list[dict[str, Any]]) -> Table:
         started = datetime.fromtimestamp(call["startedAt"] / 1000).astimezone()
         lasted = str(round((call["endedAt"] - call["startedAt"]) / 1000))
         way = "in" if call["direction"] == "inbound" else "out"
-        facts = (short_id(call["callId"]), way, call["from"], call["to"], outcome(call))
+        facts = (short_id(call["callId"]), way, call["from"], call["to"], outcome_of(call))
         table.add_row(f"{started:%Y-%m-%d %H:%M}", *(Text(safe(fact)) for fact in facts), lasted)
     return table
 

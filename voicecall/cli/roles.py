@@ -36,7 +36,7 @@ def ingress() -> None:
 
 
 def gateway() -> None:
-    """Run a gateway: the private server for RPC, events and the dashboard (127.0.0.1:3335)."""
+    """Run a gateway: the private server for RPC, events and the console (127.0.0.1:3335)."""
     _become("gateway")
 
 

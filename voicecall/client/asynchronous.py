@@ -20,6 +20,9 @@ from voicecall.api.brief import Brief
 from voicecall.api.methods import Method
 from voicecall.api.results import (
     CallRecord,
+    DeadLetters,
+    Diagnosis,
+    Events,
     FeedItem,
     Forgotten,
     HistoryPage,
@@ -27,6 +30,7 @@ from voicecall.api.results import (
     Latency,
     Operation,
     OperationResult,
+    Processes,
     Result,
 )
 from voicecall.client.connection import Connection
@@ -165,6 +169,7 @@ class AsyncVoicecall:
         direction: str | None = None,
         since: int | None = None,
         until: int | None = None,
+        outcome: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         transcripts: bool | None = None,
@@ -176,6 +181,7 @@ class AsyncVoicecall:
             direction=direction,
             since=since,
             until=until,
+            outcome=outcome,
             limit=limit,
             cursor=cursor,
             transcripts=transcripts,
@@ -188,6 +194,22 @@ class AsyncVoicecall:
     async def forget(self, *, call_id: str | None = None, number: str | None = None) -> Forgotten:
         """Delete this call, or every call to or from this number; a live call is deleted when it ends."""
         return await self._ask(methods.FORGET, callId=call_id, number=number)
+
+    async def events(self, call_id: str, *, after: int | None = None, limit: int | None = None) -> Events:
+        """A page of the call's log, oldest first; `after`: the `next` of the previous page."""
+        return await self._ask(methods.EVENTS, callId=call_id, after=after, limit=limit)
+
+    async def processes(self) -> Processes:
+        """The workers and ingresses, and the live calls that each holds."""
+        return await self._ask(methods.PROCESSES)
+
+    async def doctor(self) -> Diagnosis:
+        """What `voicecall doctor` finds where the gateway runs."""
+        return await self._ask(methods.DOCTOR)
+
+    async def dead(self, last: int | None = None) -> DeadLetters:
+        """The newest dead letters, without their bytes."""
+        return await self._ask(methods.DEAD, last=last)
 
     async def feed(
         self,

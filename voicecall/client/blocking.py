@@ -11,7 +11,19 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar
 
 from voicecall.api.brief import Brief
-from voicecall.api.results import CallRecord, FeedItem, Forgotten, HistoryPage, Latency, Operation, OperationResult
+from voicecall.api.results import (
+    CallRecord,
+    DeadLetters,
+    Diagnosis,
+    Events,
+    FeedItem,
+    Forgotten,
+    HistoryPage,
+    Latency,
+    Operation,
+    OperationResult,
+    Processes,
+)
 from voicecall.client.asynchronous import AsyncVoicecall
 
 __all__ = ["Voicecall"]
@@ -128,6 +140,7 @@ class Voicecall:
         direction: str | None = None,
         since: int | None = None,
         until: int | None = None,
+        outcome: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         transcripts: bool | None = None,
@@ -139,6 +152,7 @@ class Voicecall:
                 direction=direction,
                 since=since,
                 until=until,
+                outcome=outcome,
                 limit=limit,
                 cursor=cursor,
                 transcripts=transcripts,
@@ -152,6 +166,22 @@ class Voicecall:
     def forget(self, *, call_id: str | None = None, number: str | None = None) -> Forgotten:
         """As `AsyncVoicecall.forget`."""
         return self._run(self._gateway.forget(call_id=call_id, number=number))
+
+    def events(self, call_id: str, *, after: int | None = None, limit: int | None = None) -> Events:
+        """As `AsyncVoicecall.events`."""
+        return self._run(self._gateway.events(call_id, after=after, limit=limit))
+
+    def processes(self) -> Processes:
+        """As `AsyncVoicecall.processes`."""
+        return self._run(self._gateway.processes())
+
+    def doctor(self) -> Diagnosis:
+        """As `AsyncVoicecall.doctor`."""
+        return self._run(self._gateway.doctor())
+
+    def dead(self, last: int | None = None) -> DeadLetters:
+        """As `AsyncVoicecall.dead`."""
+        return self._run(self._gateway.dead(last))
 
     def feed(
         self,
