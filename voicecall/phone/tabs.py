@@ -97,7 +97,7 @@ class Tabs:
             "call": call,
         }
 
-    async def _take(self, handset: Handset, frame: Frame) -> str:
+    async def _take(self, handset: Handset, frame: Frame) -> str:  # noqa: PLR0911 - a table
         """Act on a frame of the tab. Returns what is wrong with it, for the person at the page."""
         leg = self._exchange.leg_of(handset)
         if await _is_media(leg, frame):
@@ -111,10 +111,8 @@ class Tabs:
                 self._exchange.decline(handset, name)
             case {"event": "kill", "role": str(role)} if role in ROLES:
                 return await self._kill(role, leg.call if leg is not None else "")
-            case {"event": "say" | "said" | "hangup"}:
-                return _of_call(leg, frame)
             case _:
-                return "the exchange does not understand this page; load it again"
+                return _of_call(leg, frame)
         return ""
 
     async def _kill(self, role: str, call: str) -> str:
@@ -154,6 +152,8 @@ def _of_call(leg: Leg | None, frame: Frame) -> str:
             leg.prompted(number)
         case {"event": "hangup"}:
             leg.end("completed")
+        case _:
+            return "the exchange does not understand this page; load it again"
     return ""
 
 
