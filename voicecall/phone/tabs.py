@@ -97,7 +97,7 @@ class Tabs:
             "call": call,
         }
 
-    async def _take(self, handset: Handset, frame: Frame) -> str:  # noqa: PLR0911 - a table
+    async def _take(self, handset: Handset, frame: Frame) -> str:
         """Act on a frame of the tab. Returns what is wrong with it, for the person at the page."""
         leg = self._exchange.leg_of(handset)
         if await _is_media(leg, frame):
