@@ -1,0 +1,446 @@
+// The test phone: joins the line, the audio and the gateway's feed with the page. docs/phone.md has the frames.
+
+import { $, put } from "../common/dom.js";
+import { Gateway } from "../common/gateway.js";
+import { PhoneAudio } from "./audio.js";
+import { Line } from "./line.js";
+import { fromBase64, toBase64 } from "./mulaw.js";
+import { drawEvent, drawFloor, drawLevels, drawTurns, drawWords, notice } from "./view.js";
+import { Words } from "./words.js";
+
+const PROCESSING = ["echoCancellation", "noiseSuppression", "autoGainControl"];
+const PLAYED_KEPT = 60 * 50; // frames of what was heard: one minute
+const STATUS_EVERY_MS = 250;
+const LOUD = 0.01;
+const READING_MS_PER_CHARACTER = 60;
+const ENDS = {
+  completed: "The call has ended.",
+  "hangup-bot": "The agent hung up.",
+  busy: "Busy: the agent takes no further call now.",
+  failed: "The call was not taken. Is `inboundPolicy` of the configuration \"open\", or your number in `allowFrom`?",
+  timeout: "The call reached its longest duration.",
+  "no-answer": "Not answered.",
+  declined: "Declined.",
+};
+const CAUSES = { died: "its worker had died", "handed-over": "it was handed over in order", lapsed: "its lease had lapsed" };
+
+const phone = {
+  state: "idle", // idle, calling, ringing, up
+  welcome: null,
+  leg: "",
+  callId: "",
+  stream: "",
+  since: 0,
+  callerSpeaks: false,
+  agentSpeaks: false,
+  muted: false,
+  killedAt: 0,
+  prompt: 0,
+  sent: 0,
+  received: 0,
+  report: null,
+  played: [],
+};
+let words = new Words();
+let turns = [];
+let latest = { turnCount: 0 };
+
+// --- the parts
+
+const audio = new PhoneAudio({
+  onFrame: (report) => {
+    phone.report = report;
+    phone.played.push(report.played);
+    if (phone.played.length > PLAYED_KEPT) phone.played.shift();
+    if (phone.stream && line.send("audio", { stream: phone.stream, payload: toBase64(report.frame) })) phone.sent++;
+  },
+  onMark: (name) => {
+    if (!line.send("mark", { name })) returned.push(name);
+  },
+});
+const returned = []; // marks that were passed while the line was down
+
+const line = new Line({
+  held: () => audio.marks,
+  onFrame: (frame) => (FRAMES[frame.event] || unknown)(frame),
+  onDown: (why) => {
+    linked(false);
+    notice(why || (phone.state === "up" ? "The line is lost; it is coming back into the same call." : "Reconnecting to the gateway."));
+  },
+  onToken: (message) => askForToken(message),
+  onGone: (reason) => {
+    linked(false);
+    idle();
+    gateway.close();
+    audio.releaseMicrophone();
+    for (const button of document.querySelectorAll("main button")) button.disabled = true;
+    notice(`${reason} Load the page again to use it as a new phone.`);
+  },
+});
+
+const gateway = new Gateway({
+  onUp: () => refresh(),
+  onItem: (item) => {
+    if (item.callId !== phone.callId) return;
+    for (const event of item.events) happened(event);
+    refresh();
+  },
+  onToken: (message) => askForToken(message),
+});
+
+// --- frames of the line
+
+const FRAMES = {
+  welcome(frame) {
+    phone.welcome = frame;
+    linked(true);
+    notice("");
+    for (const name of returned.splice(0)) line.send("mark", { name });
+    $("number").textContent = frame.number;
+    $("kills").hidden = frame.kills.length === 0;
+    $("agents").hidden = frame.agents.length < 2;
+    $("agent").replaceChildren(...frame.agents.map((number) => put("option", number)));
+    if (!frame.streams) notice("This configuration has no speech services: your browser speaks, and you type what you say.");
+    if (frame.call) resume(frame.call);
+    else idle();
+  },
+  calling: (frame) => begin("calling", frame, "Calling your agent…"),
+  ringing(frame) {
+    if (phone.state !== "idle") return;
+    begin("ringing", frame, "Your agent calls you");
+    $("caller").textContent = frame.from;
+  },
+  up(frame) {
+    phone.state = "up";
+    phone.since = Date.now();
+    said("In a call");
+    show();
+    follow(frame);
+  },
+  stream(frame) {
+    phone.stream = frame.stream;
+    audio.reset();
+    drawEvent(Date.now(), "media socket open");
+  },
+  gone() {
+    phone.stream = "";
+    drawEvent(Date.now(), "media socket lost; the carrier opens the next one");
+  },
+  audio(frame) {
+    if (frame.stream !== phone.stream) return;
+    phone.received++;
+    audio.put(fromBase64(frame.payload));
+  },
+  mark: (frame) => frame.stream === phone.stream && audio.mark(frame.name),
+  clear: (frame) => frame.stream === phone.stream && audio.clear(),
+  prompt: (frame) => speak(frame.number, frame.text),
+  hush: () => hush(),
+  digits: (frame) => drawEvent(Date.now(), `the agent pressed ${frame.digits}`),
+  refused: (frame) => notice(frame.message),
+  killed(frame) {
+    phone.killedAt = Date.now();
+    drawEvent(phone.killedAt, `the ${frame.role} was killed (kill -9); the supervisor starts it again`);
+  },
+  over(frame) {
+    if (frame.leg !== phone.leg) return;
+    idle();
+    said(ENDS[frame.reason] || `Ended: ${frame.reason}.`);
+  },
+};
+
+const unknown = (frame) => console.warn("unknown frame", frame.event);
+
+// --- the state of the phone
+
+function begin(state, call, text) {
+  phone.state = state;
+  phone.leg = call.leg;
+  phone.callId = "";
+  phone.stream = "";
+  phone.callerSpeaks = phone.agentSpeaks = false;
+  words = new Words();
+  turns = [];
+  latest = { turnCount: 0 };
+  $("events").replaceChildren();
+  drawWords([]);
+  drawTurns([]);
+  said(text);
+  show();
+}
+
+// The exchange says that this phone is in a call: after a lost line, a gateway's restart, or when the page was loaded anew.
+function resume(call) {
+  if (phone.leg !== call.leg) {
+    begin(call.state === "up" ? "up" : "calling", call, call.state === "up" ? "In a call" : "Calling your agent…");
+    phone.since = Date.now();
+  }
+  if (call.state === "up" && phone.state !== "up") FRAMES.up(call);
+  if (call.stream !== phone.stream) {
+    phone.stream = call.stream;
+    audio.reset();
+  }
+  $("resume").hidden = audio.isRunning;
+  follow(call);
+  show();
+}
+
+function idle() {
+  phone.state = "idle";
+  phone.stream = "";
+  hush();
+  audio.reset();
+  audio.releaseMicrophone();
+  gateway.follow(null);
+  if (phone.callId) setTimeout(() => refresh(), STATUS_EVERY_MS); // the last words
+  said("Ready");
+  show();
+}
+
+function show() {
+  const { state } = phone;
+  $("idle").hidden = state !== "idle";
+  $("incoming").hidden = state !== "ringing";
+  $("incall").hidden = state !== "up" && state !== "calling";
+  for (const button of $("keypad").querySelectorAll("button")) button.disabled = state !== "up";
+  const problem = phone.welcome && phone.welcome.streams ? audio.problem : "";
+  $("microphone").textContent = state === "up" || state === "calling" ? problem : "";
+  $("mute").disabled = !audio.hasMicrophone;
+}
+
+function said(text) {
+  $("state").textContent = text;
+}
+
+function linked(up) {
+  $("link").textContent = up ? "connected" : "not connected";
+  $("link").className = up ? "up" : "";
+  if (up) {
+    $("login").hidden = true;
+    $("phone").hidden = false;
+  }
+}
+
+function askForToken(message) {
+  $("problem").textContent = message;
+  $("login").hidden = false;
+  if (phone.state === "idle") $("phone").hidden = true;
+  linked(false);
+  $("link").textContent = "a token is needed";
+  $("token").focus();
+}
+
+// --- the gateway's view of the call
+
+async function follow(call) {
+  phone.callId = call.callId || phone.callId;
+  for (let attempt = 0; !phone.callId && attempt < 20 && phone.leg === call.leg; attempt++) {
+    const answer = await gateway.request("voicecall.status", { sid: call.leg }).catch(() => ({ found: false }));
+    if (answer.found) phone.callId = answer.call.callId;
+    else await new Promise((resolve) => setTimeout(resolve, STATUS_EVERY_MS));
+  }
+  if (phone.callId) gateway.follow({ callId: phone.callId, last: 200, subscription: "call" }).catch(() => {});
+  refresh();
+}
+
+let asking = false;
+let again = false;
+
+async function refresh() {
+  if (!phone.callId) return;
+  again = asking;
+  if (asking) return;
+  asking = true;
+  const answer = await gateway.request("voicecall.status", { callId: phone.callId }).catch(() => ({ found: false }));
+  if (answer.found) recorded(answer.call);
+  setTimeout(() => {
+    asking = false;
+    if (again) refresh();
+  }, STATUS_EVERY_MS);
+}
+
+function recorded(call) {
+  drawWords(words.update(call.transcript || []));
+  const { turnCount, lastTurnLatencyMs, lastTurnSpans } = call.metadata;
+  if (lastTurnLatencyMs === undefined || JSON.stringify(lastTurnSpans) === JSON.stringify(latest.lastTurnSpans)) return;
+  latest = call.metadata;
+  turns.unshift({ turn: turnCount, latencyMs: lastTurnLatencyMs, spans: lastTurnSpans || {} });
+  drawTurns(turns);
+}
+
+function happened(event) {
+  const text = (HAPPENED[event.type] || (() => ""))(event);
+  if (text) drawEvent(event.at, text);
+}
+
+const HAPPENED = {
+  SpeechStarted: () => void (phone.callerSpeaks = true),
+  SpeechStopped: () => void (phone.callerSpeaks = false),
+  Heard: (event) => {
+    if (event.final !== false) phone.callerSpeaks = false;
+  },
+  Reactivated: (event) => {
+    const took = phone.killedAt ? `, ${Math.max(0, event.at - phone.killedAt)} ms after the kill` : "";
+    phone.killedAt = 0;
+    return `another worker took the call over: ${CAUSES[event.cause] || event.cause}${took}`;
+  },
+  StreamOpened: () => "the ingress has the call's media",
+  StreamClosed: () => "the ingress reports the media socket closed",
+  PlaybackDone: (event) => (event.complete === false ? `the agent was cut after ${event.heardMs} ms` : ""),
+  Keyed: (event) => `you pressed ${event.digits}`,
+  SpeechFailed: (event) => `the voice failed: ${event.reason}`,
+  AgentFailed: (event) => `the agent failed: ${event.reason}`,
+  HearingLost: () => "speech recognition broke off; it is coming back",
+  HearingBack: () => "speech recognition is back",
+  HearingFailed: (event) => `speech recognition failed: ${event.reason}`,
+};
+
+// --- the phone's own voice, where nothing is streamed
+
+function speak(number, text) {
+  hush();
+  if (!text) return;
+  phone.prompt = number;
+  phone.agentSpeaks = true;
+  const done = () => {
+    if (phone.prompt !== number) return;
+    phone.agentSpeaks = false;
+    phone.prompt = 0;
+    line.send("said", { number });
+  };
+  const voices = window.speechSynthesis ? speechSynthesis.getVoices() : [];
+  if (!voices.length) {
+    phone.reading = setTimeout(done, Math.max(500, text.length * READING_MS_PER_CHARACTER));
+    return;
+  }
+  const utterance = new SpeechSynthesisUtterance(text);
+  utterance.onend = utterance.onerror = done;
+  speechSynthesis.speak(utterance);
+}
+
+function hush() {
+  phone.prompt = 0;
+  phone.agentSpeaks = false;
+  clearTimeout(phone.reading);
+  if (window.speechSynthesis) speechSynthesis.cancel();
+}
+
+// --- buttons
+
+const processing = () => Object.fromEntries(PROCESSING.map((name) => [name, $(name).checked]));
+
+// Sound, if it can be had; the call goes on without.
+async function sound() {
+  if (!phone.welcome || !phone.welcome.streams) return;
+  try {
+    await audio.start(processing());
+  } catch (error) {
+    notice(`This browser cannot play the call: ${error.message}. The words appear all the same.`);
+  }
+  audio.mute(phone.muted);
+  $("resume").hidden = true;
+  show();
+}
+
+function on(id, event, action) {
+  $(id).addEventListener(event, (happening) => {
+    happening.preventDefault();
+    action();
+  });
+}
+
+on("call", "click", async () => {
+  notice("");
+  $("call").disabled = true;
+  await sound();
+  $("call").disabled = false;
+  line.send("call", { to: $("agent").value });
+});
+on("ring", "submit", async () => {
+  notice("");
+  const order = { to: phone.welcome.number, message: $("opening").value, mode: "conversation" };
+  said("Asking your agent to call you…");
+  await gateway.request("voicecall.initiate", order).catch((refusal) => {
+    said("Ready");
+    notice(`No call was placed: ${refusal.message}`);
+  });
+});
+on("answer", "click", async () => {
+  await sound();
+  line.send("answer", { leg: phone.leg });
+});
+on("decline", "click", () => line.send("decline", { leg: phone.leg }));
+on("hangup", "click", () => line.send("hangup"));
+on("resume", "click", () => sound());
+on("mute", "click", () => {
+  phone.muted = !phone.muted;
+  audio.mute(phone.muted);
+  $("mute").setAttribute("aria-pressed", String(phone.muted));
+  $("mute").textContent = phone.muted ? "Unmute" : "Mute";
+});
+on("type", "submit", () => {
+  const text = $("typed").value.trim();
+  if (text && line.send("say", { text })) $("typed").value = "";
+});
+for (const role of ["worker", "ingress"]) on(`kill-${role}`, "click", () => line.send("kill", { role }));
+on("login", "submit", () => {
+  const token = $("token").value;
+  $("token").value = "";
+  $("problem").textContent = "";
+  connect(token);
+});
+for (const digit of "123456789*0#") {
+  const key = put("button", digit);
+  key.type = "button";
+  key.addEventListener("click", () => line.send("key", { digit }));
+  $("keypad").append(key);
+}
+addEventListener("keydown", (event) => {
+  const typing = ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName);
+  if (!typing && phone.state === "up" && /^[0-9*#]$/.test(event.key)) line.send("key", { digit: event.key });
+});
+for (const name of PROCESSING) {
+  const kept = localStorage.getItem(`voicecall.${name}`);
+  if (kept !== null) $(name).checked = kept === "true";
+  $(name).addEventListener("change", () => localStorage.setItem(`voicecall.${name}`, String($(name).checked)));
+}
+
+setInterval(() => {
+  if (phone.state !== "up") return;
+  const seconds = Math.floor((Date.now() - phone.since) / 1000);
+  $("timer").textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  const { microphone = 0, speaker = 0 } = phone.report || {};
+  drawLevels(microphone, speaker);
+  drawFloor(speaker > LOUD || phone.agentSpeaks ? "agent" : phone.callerSpeaks ? "caller" : "");
+}, 100);
+
+function connect(token) {
+  gateway.connect(token);
+  line.connect(token);
+}
+
+/** Facts for whoever debugs the page. `played()`: the last minute of what was heard, as base64 of 8 kHz mu-law. */
+globalThis.voicecallPhone = {
+  facts: () => ({
+    state: phone.state,
+    leg: phone.leg,
+    callId: phone.callId,
+    stream: phone.stream,
+    sent: phone.sent,
+    received: phone.received,
+    device: line.device,
+    microphone: audio.hasMicrophone,
+    audio: audio.facts,
+    waiting: phone.report ? phone.report.waiting : 0,
+    underruns: phone.report ? phone.report.underruns : 0,
+    marks: audio.marks.length,
+  }),
+  played: () => {
+    const bytes = phone.played.flatMap((part) => [...part]);
+    let text = "";
+    for (let start = 0; start < bytes.length; start += 3000) text += toBase64(bytes.slice(start, start + 3000));
+    return text;
+  },
+};
+
+show();
+connect("");

@@ -1,0 +1,119 @@
+// Microphone and loudspeaker of the phone, by one audio worklet. Must be started by a click: browsers ask for that.
+
+/** Why there is no microphone, and what to do; by the name of the browser's error. */
+const PROBLEMS = {
+  insecure:
+    "This page may not use the microphone, because it did not come over HTTPS or from this machine. " +
+    "Open it by https:// or at http://127.0.0.1, or type what you say.",
+  NotAllowedError:
+    "The microphone is not allowed. Allow it in the browser's settings for this page (the icon beside the address) " +
+    "and call again, or type what you say.",
+  NotFoundError: "There is no microphone. Plug one in and call again, or type what you say.",
+  NotReadableError: "Another program uses the microphone. Close it and call again, or type what you say.",
+};
+
+export class PhoneAudio {
+  /** `onFrame(report)`: every 20 ms, as processor.js sends it; `onMark(name)`: the cursor passed a mark. */
+  constructor({ onFrame, onMark }) {
+    this._onFrame = onFrame;
+    this._onMark = onMark;
+    this._context = null;
+    this._node = null;
+    this._stream = null;
+    this._source = null;
+    this.problem = "";
+    this.marks = [];
+  }
+
+  get isRunning() {
+    return this._context !== null && this._context.state === "running";
+  }
+
+  get hasMicrophone() {
+    return this._source !== null;
+  }
+
+  /** Rates and delays, for the facts of the page. */
+  get facts() {
+    const context = this._context;
+    return context ? { state: context.state, rate: context.sampleRate, outputLatency: context.outputLatency || 0 } : {};
+  }
+
+  /** Start, or start again. `processing`: the constraints of `getUserMedia` that clean the sound. */
+  async start(processing) {
+    if (this._context === null) await this._open();
+    await this._context.resume();
+    if (this._source === null) await this._openMicrophone(processing);
+  }
+
+  /** Let the microphone go; the loudspeaker stays. */
+  releaseMicrophone() {
+    if (this._source) this._source.disconnect();
+    if (this._stream) for (const track of this._stream.getTracks()) track.stop();
+    this._source = this._stream = null;
+  }
+
+  put(audio) {
+    this._post({ audio });
+  }
+
+  mark(mark) {
+    this.marks.push(mark);
+    if (this._node) this._post({ mark });
+    else this._passed(mark);
+  }
+
+  clear() {
+    this._post({ clear: true });
+  }
+
+  /** Another stream begins: forget what waits. */
+  reset() {
+    this.marks = [];
+    this._post({ reset: true });
+  }
+
+  mute(muted) {
+    this._post({ muted });
+  }
+
+  async _open() {
+    const context = new AudioContext({ latencyHint: "interactive" });
+    await context.audioWorklet.addModule(new URL("processor.js", import.meta.url));
+    this._context = context;
+    this._node = new AudioWorkletNode(context, "phone", { outputChannelCount: [1] });
+    this._node.port.onmessage = ({ data }) => (data.mark === undefined ? this._onFrame(data) : this._passed(data.mark));
+    this._node.connect(context.destination);
+  }
+
+  async _openMicrophone(processing) {
+    if (!window.isSecureContext || !navigator.mediaDevices) {
+      this.problem = PROBLEMS.insecure;
+      return;
+    }
+    try {
+      this._stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, ...processing } });
+      this._source = this._context.createMediaStreamSource(this._stream);
+      this._source.connect(this._node);
+      this._stream.getAudioTracks()[0].onended = () => this._ended();
+      this.problem = "";
+    } catch (error) {
+      this.problem = PROBLEMS[error.name] || `The microphone cannot be used: ${error.message}. Type what you say.`;
+    }
+  }
+
+  _ended() {
+    this.releaseMicrophone();
+    this.problem = "The microphone was unplugged or taken away. Call again, or type what you say.";
+  }
+
+  _passed(name) {
+    const place = this.marks.indexOf(name);
+    if (place >= 0) this.marks.splice(place, 1);
+    this._onMark(name);
+  }
+
+  _post(message) {
+    if (this._node) this._node.port.postMessage(message);
+  }
+}

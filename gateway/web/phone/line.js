@@ -1,0 +1,83 @@
+// The phone's line: one WebSocket through the gateway to the exchange of test phones, with the frames of docs/phone.md.
+//
+// It comes back by itself; the exchange keeps the call for a while. The tab's own name is in `sessionStorage`, so that a
+// page that is loaded again is the same phone.
+
+import { socketUrl } from "../common/gateway.js";
+
+const SLOWEST_MS = 2000;
+const REPLACED = 4001;
+const REFUSED = 1008;
+
+/**
+ * Callbacks: `onFrame(frame)`; `onDown()`: lost, and being tried again; `onToken(message)`: a token is needed, or was
+ * refused; `onGone(reason)`: it does not come back; `held()`: the marks whose audio is not played yet.
+ */
+export class Line {
+  constructor(callbacks) {
+    this._callbacks = callbacks;
+    this._token = "";
+    this._delay = 250;
+    this._socket = null;
+    this._refusal = null;
+    this.device = deviceName();
+  }
+
+  connect(token = this._token) {
+    this._token = token;
+    this._refusal = null;
+    const socket = new WebSocket(socketUrl("/phone/line"));
+    this._socket = socket;
+    socket.onopen = () => {
+      const params = { auth: { token }, device: this.device, held: this._callbacks.held() };
+      socket.send(JSON.stringify({ type: "req", id: "line", method: "connect", params }));
+    };
+    socket.onmessage = (message) => this._receive(JSON.parse(message.data));
+    socket.onclose = (close) => this._lost(socket, close);
+  }
+
+  get isUp() {
+    return this._socket !== null && this._socket.readyState === WebSocket.OPEN;
+  }
+
+  /** Send a frame; false when the line is down. */
+  send(event, members = {}) {
+    if (!this.isUp) return false;
+    this._socket.send(JSON.stringify({ event, ...members }));
+    return true;
+  }
+
+  _receive(frame) {
+    if (frame.type === "res") {
+      if (frame.ok) this._delay = 250;
+      else this._refusal = frame.error;
+    } else {
+      this._callbacks.onFrame(frame);
+    }
+  }
+
+  _lost(socket, close) {
+    if (socket !== this._socket) return;
+    this._socket = null;
+    if (close.code === REPLACED) {
+      this._callbacks.onGone("This phone is open in another tab, which has the call now.");
+    } else if (this._refusal && this._refusal.code === "UNAUTHORIZED") {
+      this._callbacks.onToken(this._token ? "The token is wrong or no longer valid." : "");
+    } else if (close.code === REFUSED) {
+      this._callbacks.onGone(this._refusal ? this._refusal.message : "The gateway refuses this page.");
+    } else {
+      this._callbacks.onDown(this._refusal ? this._refusal.message : "");
+      setTimeout(() => this._socket === null && this.connect(), this._delay);
+      this._delay = Math.min(this._delay * 2, SLOWEST_MS);
+    }
+  }
+}
+
+function deviceName() {
+  const known = sessionStorage.getItem("voicecall.device");
+  if (known && /^[0-9a-f]{32}$/.test(known)) return known;
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const name = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  sessionStorage.setItem("voicecall.device", name);
+  return name;
+}
