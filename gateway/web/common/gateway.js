@@ -66,11 +66,11 @@ export class Gateway {
     });
   }
 
-  /** Follow this feed, also after a lost connection; null: none. `feed`: as `voicecall.subscribe` takes it. */
+  /** Follow this feed, also after a lost connection. `feed`: as `voicecall.subscribe` takes it. */
   async follow(feed) {
     this._feed = feed;
     this._last = null;
-    if (feed && this.isUp) await this._subscribe();
+    if (this.isUp) await this._subscribe();
   }
 
   _subscribe() {

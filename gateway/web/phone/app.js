@@ -11,6 +11,7 @@ import { Words } from "./words.js";
 const PROCESSING = ["echoCancellation", "noiseSuppression", "autoGainControl"];
 const PLAYED_KEPT = 60 * 50; // frames of what was heard: one minute
 const STATUS_EVERY_MS = 250;
+const LAST_WORDS_MS = [300, 1500];
 const LOUD = 0.01;
 const READING_MS_PER_CHARACTER = 60;
 const ENDS = {
@@ -35,6 +36,7 @@ const phone = {
   agentSpeaks: false,
   muted: false,
   killedAt: 0,
+  goneAt: 0,
   prompt: 0,
   sent: 0,
   received: 0,
@@ -43,7 +45,7 @@ const phone = {
 };
 let words = new Words();
 let turns = [];
-let latest = { turnCount: 0 };
+let latest = ""; // the newest turn's spans
 
 // --- the parts
 
@@ -52,11 +54,12 @@ const audio = new PhoneAudio({
     phone.report = report;
     phone.played.push(report.played);
     if (phone.played.length > PLAYED_KEPT) phone.played.shift();
-    if (phone.stream && line.send("audio", { stream: phone.stream, payload: toBase64(report.frame) })) phone.sent++;
+    if (phone.stream && line.sendAudio(phone.stream, toBase64(report.frame))) phone.sent++;
   },
   onMark: (name) => {
     if (!line.send("mark", { name })) returned.push(name);
   },
+  onChange: () => show(),
 });
 const returned = []; // marks that were passed while the line was down
 
@@ -101,8 +104,10 @@ const FRAMES = {
     $("agents").hidden = frame.agents.length < 2;
     $("agent").replaceChildren(...frame.agents.map((number) => put("option", number)));
     if (!frame.streams) notice("This configuration has no speech services: your browser speaks, and you type what you say.");
+    const lost = phone.state === "up" || phone.state === "calling";
     if (frame.call) resume(frame.call);
     else idle();
+    if (lost && !frame.call) said("The call ended while the line was lost.");
   },
   calling: (frame) => begin("calling", frame, "Calling your agent…"),
   ringing(frame) {
@@ -120,11 +125,14 @@ const FRAMES = {
   stream(frame) {
     phone.stream = frame.stream;
     audio.reset();
-    drawEvent(Date.now(), "media socket open");
+    const after = phone.goneAt ? ` again, after ${Date.now() - phone.goneAt} ms` : "";
+    phone.goneAt = 0;
+    drawEvent(Date.now(), `media socket open${after}`);
   },
   gone() {
     phone.stream = "";
-    drawEvent(Date.now(), "media socket lost; the carrier opens the next one");
+    phone.goneAt = Date.now();
+    drawEvent(phone.goneAt, "media socket lost; the carrier opens the next one");
   },
   audio(frame) {
     if (frame.stream !== phone.stream) return;
@@ -160,7 +168,7 @@ function begin(state, call, text) {
   phone.callerSpeaks = phone.agentSpeaks = false;
   words = new Words();
   turns = [];
-  latest = { turnCount: 0 };
+  latest = "";
   $("events").replaceChildren();
   drawWords([]);
   drawTurns([]);
@@ -179,7 +187,6 @@ function resume(call) {
     phone.stream = call.stream;
     audio.reset();
   }
-  $("resume").hidden = audio.isRunning;
   follow(call);
   show();
 }
@@ -190,8 +197,7 @@ function idle() {
   hush();
   audio.reset();
   audio.releaseMicrophone();
-  gateway.follow(null);
-  if (phone.callId) setTimeout(() => refresh(), STATUS_EVERY_MS); // the last words
+  for (const ms of LAST_WORDS_MS) setTimeout(refresh, ms);
   said("Ready");
   show();
 }
@@ -205,6 +211,8 @@ function show() {
   const problem = phone.welcome && phone.welcome.streams ? audio.problem : "";
   $("microphone").textContent = state === "up" || state === "calling" ? problem : "";
   $("mute").disabled = !audio.hasMicrophone;
+  $("resume").hidden = state !== "up" || audio.isRunning || !phone.welcome.streams;
+  document.title = state === "ringing" ? "☎ Your agent calls" : "Test phone · voicecall";
 }
 
 function said(text) {
@@ -250,8 +258,9 @@ async function refresh() {
   again = asking;
   if (asking) return;
   asking = true;
-  const answer = await gateway.request("voicecall.status", { callId: phone.callId }).catch(() => ({ found: false }));
-  if (answer.found) recorded(answer.call);
+  const { callId } = phone;
+  const answer = await gateway.request("voicecall.status", { callId }).catch(() => ({ found: false }));
+  if (answer.found && callId === phone.callId) recorded(answer.call);
   setTimeout(() => {
     asking = false;
     if (again) refresh();
@@ -260,10 +269,11 @@ async function refresh() {
 
 function recorded(call) {
   drawWords(words.update(call.transcript || []));
-  const { turnCount, lastTurnLatencyMs, lastTurnSpans } = call.metadata;
-  if (lastTurnLatencyMs === undefined || JSON.stringify(lastTurnSpans) === JSON.stringify(latest.lastTurnSpans)) return;
-  latest = call.metadata;
-  turns.unshift({ turn: turnCount, latencyMs: lastTurnLatencyMs, spans: lastTurnSpans || {} });
+  const { turnCount, lastTurnSpans } = call.metadata;
+  const newest = JSON.stringify(lastTurnSpans);
+  if (lastTurnSpans === undefined || newest === latest) return;
+  latest = newest;
+  turns.unshift({ turn: turnCount, spans: lastTurnSpans });
   drawTurns(turns);
 }
 
@@ -283,8 +293,6 @@ const HAPPENED = {
     phone.killedAt = 0;
     return `another worker took the call over: ${CAUSES[event.cause] || event.cause}${took}`;
   },
-  StreamOpened: () => "the ingress has the call's media",
-  StreamClosed: () => "the ingress reports the media socket closed",
   PlaybackDone: (event) => (event.complete === false ? `the agent was cut after ${event.heardMs} ms` : ""),
   Keyed: (event) => `you pressed ${event.digits}`,
   SpeechFailed: (event) => `the voice failed: ${event.reason}`,
@@ -337,7 +345,6 @@ async function sound() {
     notice(`This browser cannot play the call: ${error.message}. The words appear all the same.`);
   }
   audio.mute(phone.muted);
-  $("resume").hidden = true;
   show();
 }
 

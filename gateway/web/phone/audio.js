@@ -1,4 +1,11 @@
 // Microphone and loudspeaker of the phone, by one audio worklet. Must be started by a click: browsers ask for that.
+//
+// Until it is started, and where it cannot be, a timer plays what comes unheard: its marks return at the same pace.
+
+import { Playout } from "./playout.js";
+
+const SAMPLES_PER_MS = 8;
+const TICK_MS = 20;
 
 /** Why there is no microphone, and what to do; by the name of the browser's error. */
 const PROBLEMS = {
@@ -13,10 +20,17 @@ const PROBLEMS = {
 };
 
 export class PhoneAudio {
-  /** `onFrame(report)`: every 20 ms, as processor.js sends it; `onMark(name)`: the cursor passed a mark. */
-  constructor({ onFrame, onMark }) {
+  /**
+   * `onFrame(report)`: every 20 ms, as processor.js sends it; `onMark(name)`: the cursor passed a mark; `onChange()`:
+   * sound or microphone came or went.
+   */
+  constructor({ onFrame, onMark, onChange }) {
     this._onFrame = onFrame;
     this._onMark = onMark;
+    this._onChange = onChange;
+    this._unheard = new Playout((name) => this._passed(name));
+    this._ticked = performance.now();
+    setInterval(() => this._tick(), TICK_MS);
     this._context = null;
     this._node = null;
     this._stream = null;
@@ -54,23 +68,26 @@ export class PhoneAudio {
   }
 
   put(audio) {
-    this._post({ audio });
+    if (this.isRunning) this._post({ audio });
+    else this._unheard.put(audio);
   }
 
   mark(mark) {
     this.marks.push(mark);
-    if (this._node) this._post({ mark });
-    else this._passed(mark);
+    if (this.isRunning) this._post({ mark });
+    else this._unheard.mark(mark);
   }
 
   clear() {
     this._post({ clear: true });
+    this._unheard.clear();
   }
 
   /** Another stream begins: forget what waits. */
   reset() {
     this.marks = [];
     this._post({ reset: true });
+    this._unheard.reset();
   }
 
   mute(muted) {
@@ -81,6 +98,7 @@ export class PhoneAudio {
     const context = new AudioContext({ latencyHint: "interactive" });
     await context.audioWorklet.addModule(new URL("processor.js", import.meta.url));
     this._context = context;
+    context.onstatechange = () => this._onChange();
     this._node = new AudioWorkletNode(context, "phone", { outputChannelCount: [1] });
     this._node.port.onmessage = ({ data }) => (data.mark === undefined ? this._onFrame(data) : this._passed(data.mark));
     this._node.connect(context.destination);
@@ -105,6 +123,14 @@ export class PhoneAudio {
   _ended() {
     this.releaseMicrophone();
     this.problem = "The microphone was unplugged or taken away. Call again, or type what you say.";
+    this._onChange();
+  }
+
+  _tick() {
+    const now = performance.now();
+    const due = Math.floor((now - this._ticked) * SAMPLES_PER_MS);
+    this._ticked += due / SAMPLES_PER_MS;
+    if (due > 0) this._unheard.pull(due);
   }
 
   _passed(name) {

@@ -6,7 +6,8 @@
 import { socketUrl } from "../common/gateway.js";
 
 const SLOWEST_MS = 2000;
-const REPLACED = 4001;
+const BEHIND = 16384; // bytes that wait to be sent: a second of audio
+const REPLACED = 4001; // close codes
 const REFUSED = 1008;
 
 /**
@@ -45,6 +46,12 @@ export class Line {
     if (!this.isUp) return false;
     this._socket.send(JSON.stringify({ event, ...members }));
     return true;
+  }
+
+  /** Send 20 ms of audio, unless so much waits already that it would come too late. */
+  sendAudio(stream, payload) {
+    if (this.isUp && this._socket.bufferedAmount > BEHIND) return false;
+    return this.send("audio", { stream, payload });
   }
 
   _receive(frame) {

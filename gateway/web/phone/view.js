@@ -28,21 +28,21 @@ function drawLine(line) {
   return item;
 }
 
-/** The turns with their latency: `{turn, latencyMs, spans}`, the newest first. */
+/** The turns with what each wait was made of: `{turn, spans}`, the newest first. */
 export function drawTurns(turns) {
   $("none").hidden = turns.length > 0;
   $("turns").replaceChildren(...turns.map(drawTurn));
 }
 
-function drawTurn({ turn, latencyMs, spans }) {
+function drawTurn({ turn, spans }) {
   const parts = spansOf(spans);
   const item = put("li");
-  const total = parts.reduce((sum, [, , ms]) => sum + ms, 0) || 1;
+  const total = parts.reduce((sum, [, , ms]) => sum + ms, 0);
   const bar = document.createElementNS(SVG, "svg");
-  bar.setAttribute("viewBox", `0 0 ${total} 10`);
+  bar.setAttribute("viewBox", `0 0 ${total || 1} 10`);
   bar.setAttribute("preserveAspectRatio", "none");
   bar.setAttribute("role", "img");
-  bar.setAttribute("aria-label", `turn ${turn}: ${latencyMs} ms`);
+  bar.setAttribute("aria-label", `turn ${turn}: ${total} ms`);
   let at = 0;
   parts.forEach(([, words, ms], place) => {
     const part = document.createElementNS(SVG, "rect");
@@ -55,7 +55,7 @@ function drawTurn({ turn, latencyMs, spans }) {
     at += ms;
   });
   const told = parts.map(([, words, ms]) => `${words} ${ms}`).join(", ");
-  item.append(put("span", `Turn ${turn}: ${latencyMs} ms`), bar, put("small", told));
+  item.append(put("span", `Turn ${turn}: ${total} ms`), bar, put("small", told));
   return item;
 }
 
