@@ -148,7 +148,6 @@ def _config(home: Path, speech: str) -> dict[str, Any]:
         "inboundPolicy": "open",
         "maxConcurrentCalls": 10,
         "outbound": {"defaultMode": "conversation"},
-        "ringTimeoutMs": 6000,
         "responseModel": "openai/gpt-4o-mini",
         "responseBaseUrl": speech,
         "store": str(home / "store"),

@@ -3,6 +3,7 @@
 The first frame is `connect`; the answer is `welcome` with the state of the phone. docs/phone.md lists the others.
 """
 
+import asyncio
 import logging
 import re
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from voicecall.aio import end
 from voicecall.phone.exchange import Exchange
 from voicecall.phone.handset import Handset
 from voicecall.phone.leg import Leg
@@ -22,6 +24,7 @@ _DEVICE: Final = re.compile(r"[0-9a-f]{32}\Z")
 _DIGIT: Final = re.compile(r"[0-9*#]\Z")
 _PAYLOAD: Final = re.compile(r"[A-Za-z0-9+/]{212}[A-Za-z0-9+/=]{4}\Z")  # base64 of 160 bytes
 _HEARTBEAT_S: Final = 10.0
+_TICK_S: Final = 2.0
 _LARGEST: Final = 16_384
 _LONGEST_TEXT: Final = 500
 _MARKS: Final = 256
@@ -66,12 +69,14 @@ class Tabs:
             await ws.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too many phones")
             return
         await self._attach(handset, ws, hello)
+        ticking = asyncio.create_task(_tick(handset))
         try:
             async for message in ws:
                 frame = _frame(message)
                 if frame is not None and (wrong := await self._take(handset, frame)):
                     handset.tell("refused", message=wrong)
         finally:
+            await end(ticking)
             if handset.detach(ws):
                 self._exchange.absent(handset)
 
@@ -122,6 +127,13 @@ class Tabs:
         if not wrong:
             self._exchange.tell_all("killed", role=role)
         return wrong
+
+
+async def _tick(handset: Handset) -> None:
+    """Let the tab know that its socket is alive: it cannot see pings."""
+    while True:
+        await asyncio.sleep(_TICK_S)
+        handset.tell("tick")
 
 
 async def _is_media(leg: Leg | None, frame: Frame) -> bool:

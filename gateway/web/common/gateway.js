@@ -34,12 +34,14 @@ export class Gateway {
     this._delay = 250;
     this._socket = null;
     this._closed = false;
+    this._retry = 0;
   }
 
   /** Connect with this token; "" for none. */
   connect(token = this.token) {
     this.token = token;
     this._closed = false;
+    clearTimeout(this._retry);
     const socket = new WebSocket(socketUrl("/"));
     this._socket = socket;
     socket.onmessage = (message) => this._receive(JSON.parse(message.data));
@@ -49,6 +51,7 @@ export class Gateway {
 
   close() {
     this._closed = true;
+    clearTimeout(this._retry);
     if (this._socket) this._socket.close();
   }
 
@@ -114,7 +117,7 @@ export class Gateway {
     this._pending.clear();
     if (this._closed) return;
     this._call("onDown");
-    setTimeout(() => this._closed || this.connect(), this._delay);
+    this._retry = setTimeout(() => this.connect(), this._delay);
     this._delay = Math.min(this._delay * 2, SLOWEST_MS);
   }
 

@@ -143,6 +143,7 @@ const FRAMES = {
   clear: (frame) => frame.stream === phone.stream && audio.clear(),
   prompt: (frame) => speak(frame.number, frame.text),
   hush: () => hush(),
+  tick: () => {},
   digits: (frame) => drawEvent(Date.now(), `the agent pressed ${frame.digits}`),
   refused: (frame) => notice(frame.message),
   killed(frame) {

@@ -7,6 +7,7 @@ import { socketUrl } from "../common/gateway.js";
 
 const SLOWEST_MS = 2000;
 const BEHIND = 16384; // bytes that wait to be sent: a second of audio
+const SILENT_MS = 6000; // three ticks of the exchange
 const REPLACED = 4001; // close codes
 const REFUSED = 1008;
 
@@ -21,15 +22,20 @@ export class Line {
     this._delay = 250;
     this._socket = null;
     this._refusal = null;
+    this._retry = 0;
+    this._heardAt = 0;
+    setInterval(() => this._check(), SILENT_MS / 6);
     this.device = deviceName();
   }
 
   connect(token = this._token) {
     this._token = token;
     this._refusal = null;
+    clearTimeout(this._retry);
     const socket = new WebSocket(socketUrl("/phone/line"));
     this._socket = socket;
     socket.onopen = () => {
+      this._heardAt = performance.now();
       const params = { auth: { token }, device: this.device, held: this._callbacks.held() };
       socket.send(JSON.stringify({ type: "req", id: "line", method: "connect", params }));
     };
@@ -54,7 +60,16 @@ export class Line {
     return this.send("audio", { stream, payload });
   }
 
+  // A network that is gone tells nobody: without a tick of the exchange the socket is given up.
+  _check() {
+    const socket = this._socket;
+    if (!this.isUp || performance.now() - this._heardAt < SILENT_MS) return;
+    this._lost(socket, { code: 0 });
+    socket.close();
+  }
+
   _receive(frame) {
+    this._heardAt = performance.now();
     if (frame.type === "res") {
       if (frame.ok) this._delay = 250;
       else this._refusal = frame.error;
@@ -74,7 +89,7 @@ export class Line {
       this._callbacks.onGone(this._refusal ? this._refusal.message : "The gateway refuses this page.");
     } else {
       this._callbacks.onDown(this._refusal ? this._refusal.message : "");
-      setTimeout(() => this._socket === null && this.connect(), this._delay);
+      this._retry = setTimeout(() => this.connect(), this._delay);
       this._delay = Math.min(this._delay * 2, SLOWEST_MS);
     }
   }
