@@ -1,4 +1,4 @@
-"""`voicecall dev` with simulated speech services, as somebody starts it who wants to talk; and further gateways of it."""
+"""`voicecall dev` with simulated speech services, as somebody starts it who wants to talk; further gateways of it."""
 
 import json
 import os

@@ -20,11 +20,13 @@ _LONG = "We open at nine in the morning. We close at ten in the evening. On Sund
 def test_a_spoken_question_is_answered_aloud_though_the_worker_is_killed(
     program: str, dev: Dev, tmp_path: Path
 ) -> None:
-    """The microphone hears a question; the answer is decoded from what the page played. In the middle of it the worker
-    that holds the call is killed by the page's button; the words go on, and the page shows who took over.
+    """The microphone hears a question; the answer is decoded from what the page played.
+
+    In the middle of it the worker that holds the call is killed by the page's button; the words go on, and the page
+    shows the take-over, what was cut and what was resumed.
     """
     dev.script(chat={"rules": [{"match": "opening hours", "reply": _LONG}]})
-    microphone = question(tmp_path / "question.wav", "what are your opening hours", after_s=4)
+    microphone = question(tmp_path / "question.wav", "what are your opening hours", after_s=3)
     with chromium(program, microphone=microphone) as browser:
         phone = Phone(browser.new_page(), dev.url).ready()
         phone.page.click("summary")
@@ -38,6 +40,8 @@ def test_a_spoken_question_is_answered_aloud_though_the_worker_is_killed(
         phone.until_heard("closed all day long.")
         phone.until(lambda: "another worker took the call over" in phone.page.inner_text("#events"), "the take-over")
         assert "caller: what are your opening hours" in phone.words()
+        assert phone.page.locator("#words .tag:text-is('cut')").count() >= 1
+        assert phone.page.locator("#words .tag:text-is('resumed')").count() >= 1
         assert phone.page.locator("#turns li").count() >= 1
         assert not phone.errors
         phone.page.click("#hangup")
@@ -155,8 +159,9 @@ def test_a_page_that_is_loaded_again_is_in_the_same_call(phone: Phone, dev: Dev)
 
 
 def test_a_lost_line_comes_back_into_the_same_call(context: BrowserContext, dev: Dev) -> None:
-    """Cut, and then silent without a word: the page notices both, and nobody has to call again. What the agent says
-    meanwhile is heard afterwards.
+    """Cut, and then silent without a word: the page notices both, and nobody has to call again.
+
+    What the agent says meanwhile is heard afterwards.
     """
     with relayed(dev.url) as network:
         phone = Phone(context.new_page(), network.url)
@@ -178,8 +183,9 @@ def test_a_lost_line_comes_back_into_the_same_call(context: BrowserContext, dev:
 
 
 def test_a_gateway_that_restarts_with_another_token(context: BrowserContext, dev: Dev) -> None:
-    """The line is lost in mid-call, and the page's token is no longer valid: it asks for the new one, and is in the same
-    call. A wrong token and one that may only read are refused with the reason.
+    """The line is lost in mid-call, and the page's token is no longer valid: the new one leads to the same call.
+
+    A wrong token and one that may only read are refused with the reason.
     """
     reading = {"VOICECALL_GATEWAY_READ_TOKEN": "reading-token-of-16"}
     with dev.gateway(VOICECALL_GATEWAY_TOKEN="first-token-of-16", **reading) as gateway:
@@ -211,14 +217,18 @@ def test_an_ingress_that_is_killed_costs_a_pause_only(phone: Phone) -> None:
     phone.page.click("#hangup")
 
 
+_REJECTED = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', '{}'))"
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ("navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'))", "not allowed"),
-        ("navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError'))", "no microphone"),
+        (_REJECTED.format("NotAllowedError"), "not allowed"),
+        (_REJECTED.format("NotFoundError"), "no microphone"),
         ("Object.defineProperty(window, 'isSecureContext', {value: false})", "HTTPS"),
     ],
-)  # fmt: skip
+    ids=["denied", "missing", "insecure"],
+)
 def test_without_a_microphone_the_page_says_why_and_the_call_goes_on(phone: Phone, script: str, words: str) -> None:
     phone.page.add_init_script(script)
     phone.page.reload()

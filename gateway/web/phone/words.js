@@ -11,46 +11,41 @@ export class Words {
 
   /** Take the newest transcript of the call's record; returns the lines `{key, at, agent, heard, cut, resumed}`. */
   update(transcript) {
-    const present = new Set();
-    const seen = new Map();
-    for (const entry of transcript) {
-      const base = `${entry.speaker}:${entry.timestamp}`;
-      const place = seen.get(base) || 0;
-      seen.set(base, place + 1);
-      const key = `${base}:${place}`;
-      present.add(key);
-      this._take(key, entry);
-    }
-    for (const [key, line] of this._lines) if (!present.has(key)) this._gone(line);
-    return this.lines;
-  }
-
-  get lines() {
+    const entries = keyed(transcript);
+    for (const [key, line] of this._lines) shorten(line, entries.get(key));
+    for (const [key, entry] of entries) if (!this._lines.has(key)) this._lines.set(key, this._line(key, entry));
     return [...this._lines.values()].sort((a, b) => a.at - b.at);
   }
 
-  _take(key, entry) {
-    const agent = entry.speaker === "bot";
-    const line = this._lines.get(key);
-    if (line === undefined) {
-      const resumed = agent && this._isRest(entry.text);
-      this._lines.set(key, { key, at: entry.timestamp, agent, heard: entry.text, cut: "", resumed });
-      return;
-    }
-    const whole = line.heard + line.cut;
-    line.heard = entry.text;
-    line.cut = agent && whole.startsWith(entry.text) ? whole.slice(entry.text.length) : "";
+  _line(key, { speaker, timestamp, text }) {
+    const agent = speaker === "bot";
+    return { key, at: timestamp, agent, heard: text, cut: "", resumed: agent && this._resumes(text) };
   }
 
-  _gone(line) {
-    line.cut = line.heard + line.cut;
-    line.heard = "";
-  }
-
-  _isRest(text) {
+  // Whether an agent's line that was cut had these words.
+  _resumes(text) {
     const start = text.trim().slice(0, 12);
-    return [...this._lines.values()].some((line) => line.agent && line.cut && line.cut.includes(start));
+    return [...this._lines.values()].some((line) => line.agent && line.cut && (line.heard + line.cut).includes(start));
   }
+}
+
+// The entries by speaker, time, and place among those of the same time: what stays the same while a call goes on.
+function keyed(transcript) {
+  const counts = new Map();
+  return new Map(
+    transcript.map((entry) => {
+      const base = `${entry.speaker}:${entry.timestamp}`;
+      counts.set(base, (counts.get(base) || 0) + 1);
+      return [`${base}:${counts.get(base)}`, entry];
+    }),
+  );
+}
+
+// What is left of a line; nothing when it is gone from the record.
+function shorten(line, entry) {
+  const whole = line.heard + line.cut;
+  line.heard = entry ? entry.text : "";
+  line.cut = line.agent && whole.startsWith(line.heard) ? whole.slice(line.heard.length) : "";
 }
 
 const NAMES = {
