@@ -14,7 +14,7 @@ from simulators.tones import encode_pcm16
 
 __all__ = ["MISSING", "chromium", "question", "require_chromium", "run_js"]
 
-MISSING = "CHROMIUM IS MISSING: the test phone was NOT tested in a browser; `apt-get install chromium`, or name one in CHROMIUM"
+MISSING = "CHROMIUM IS MISSING: the test phone was NOT tested; `apt-get install chromium`, or name one in CHROMIUM"
 _RATE = 48_000
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 # No sandbox: containers lack what it needs. Every page is the gateway's own.
