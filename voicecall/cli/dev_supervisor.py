@@ -29,7 +29,7 @@ __all__ = ["SUPERVISOR_TOKEN", "SUPERVISOR_URL", "supervising"]
 
 SUPERVISOR_URL: Final = "VOICECALL_DEV_URL"
 SUPERVISOR_TOKEN: Final = "VOICECALL_DEV_TOKEN"  # noqa: S105 - the name of a variable
-_ROLES: Final = frozenset({"worker", "ingress"})
+_ROLES: Final = ("worker", "ingress")
 _BODY: Final = 4096
 _CONNECTIONS: Final = 16
 
