@@ -20,6 +20,12 @@ class Supervised:
     children: Children
     url: str
     token: str
+    printed: asyncio.Queue[str]
+
+    async def next_pid(self) -> int:
+        """The process of the worker that has just said that it is up."""
+        await self.printed.get()
+        return self.children.named("worker")[0].process.pid
 
     async def kill(self, body: object, token: str | None = None) -> int:
         headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
@@ -32,11 +38,13 @@ class Supervised:
 
 @asynccontextmanager
 async def supervised(*names: str) -> AsyncIterator[Supervised]:
-    async with Children(lambda _name, _line: None) as children:
+    printed: asyncio.Queue[str] = asyncio.Queue()
+    async with Children(lambda name, _line: printed.put_nowait(name)) as children:
         for name in names:
             await children.start(name, _PROGRAM, {}, _is_up)
+            await printed.get()
         async with supervising(children, {}) as variables:
-            yield Supervised(children, variables[SUPERVISOR_URL], variables[SUPERVISOR_TOKEN])
+            yield Supervised(children, variables[SUPERVISOR_URL], variables[SUPERVISOR_TOKEN], printed)
 
 
 async def _is_up(child: Child) -> bool:
@@ -51,9 +59,8 @@ async def test_a_killed_process_is_started_again_and_nothing_else_ends() -> None
         assert await running.kill({"role": "worker"}) == 200
         assert before.status == -9
         async with asyncio.timeout(20):
-            while not (after := running.children.named("worker")) or not after[0].lines:
-                await asyncio.sleep(0.02)
-        assert after[0].process.pid != before.process.pid
+            pid = await running.next_pid()
+        assert pid != before.process.pid
         assert not watching.done()
         running.children.named("gateway")[0].process.kill()
         async with asyncio.timeout(20):

@@ -17,7 +17,7 @@ import psutil
 
 from simulators.stack.redis import free_port
 
-__all__ = ["Dev", "Program", "dev_stack"]
+__all__ = ["Dev", "Program", "bare_dev", "dev_stack"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _START_S = 90
@@ -108,6 +108,27 @@ class OtherGateway:
         program = Program(["-P", "-m", "gateway"], self._environ)
         program.wait_for("gateway listens")
         return program
+
+
+@contextmanager
+def bare_dev(home: Path) -> Iterator[str]:
+    """`voicecall dev` without any setup: no configuration, no keys, no speech services. Gives its gateway's address."""
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "PYTHONPATH": str(_ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "VOICECALL_GATEWAY_PORT": str(free_port()),
+        "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{free_port()}",
+    }
+    command = ["-m", "voicecall.cli", "dev", "--redis-port", "0", "--port", str(free_port()), "--workers", "1"]
+    dev = Program(command, environ)
+    try:
+        address = dev.wait_for("/phone").split()[1]
+        dev.wait_for("voicecall continue")
+        yield address.removesuffix("/phone")
+    finally:
+        dev.stop()
 
 
 @contextmanager

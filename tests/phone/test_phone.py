@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext
 from tests.phone.browser import chromium, question
 from tests.phone.conftest import Phone
 from tests.phone.relay import relayed
-from tests.phone.stack import Dev
+from tests.phone.stack import Dev, bare_dev
 
 pytestmark = pytest.mark.timeout(180)  # the first test waits for the system's start
 
@@ -215,6 +215,23 @@ def test_an_ingress_that_is_killed_costs_a_pause_only(phone: Phone) -> None:
     phone.say("do you hear me")
     phone.until_heard("You said: do you hear me.")
     phone.page.click("#hangup")
+
+
+def test_without_speech_services_one_reads_and_types(context: BrowserContext, tmp_path: Path) -> None:
+    """`voicecall dev` as it is installed: the browser reads aloud, and what is typed is the transcript."""
+    with bare_dev(tmp_path) as url:
+        phone = Phone(context.new_page(), url).call()
+        assert "no speech services" in phone.page.inner_text("#microphone")
+        phone.until(lambda: f"agent: {_GREETING}" in phone.words(), "the greeting")
+        phone.page.wait_for_selector("#floor:text-is('no one speaks')")
+        phone.say("is anyone there")
+        phone.until(lambda: "agent: You said: is anyone there." in phone.words(), "the echo")
+        phone.page.locator("#typed").blur()
+        phone.page.keyboard.press("7")
+        phone.until(lambda: "you pressed 7" in phone.page.inner_text("#events"), "the key")
+        phone.page.click("#hangup")
+        phone.until(lambda: "has ended" in phone.page.inner_text("#state"), "the end")
+        assert not phone.errors
 
 
 _REJECTED = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', '{}'))"

@@ -50,7 +50,7 @@ class Exchange:
         self._handsets: dict[str, Handset] = {}
         self._legs: OrderedDict[str, Leg] = OrderedDict()
         self._by_effect: dict[str, str] = {}
-        self._ringing: dict[str, set[str]] = {}  # of a leg that nobody has answered: the phones that ring
+        self._ringing: dict[str, set[str]] = {}  # of a leg that is not answered: the phones that ring
         self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
 
     # --- phones
@@ -65,7 +65,7 @@ class Exchange:
         return self._legs.get(handset.leg)
 
     def present(self, handset: Handset) -> None:
-        """The phone has a socket: it rings for the calls that nobody has answered, unless it is in one."""
+        """The phone has a socket: it rings for the calls that are not answered yet, unless it is in one."""
         self._disarm("grace", handset.device)
         if not handset.leg:
             for leg in self._ringing:
@@ -89,7 +89,7 @@ class Exchange:
         leg = self._leg(inbound=True, from_=self.numbers.phone, to=to, webhook_url=self._webhook_url)
         leg.handset, handset.leg = handset, leg.id
         self._silence(handset)
-        handset.tell("calling", **leg.facts())
+        handset.send("calling", **leg.facts())
         leg.arrive()
         return ""
 
@@ -110,13 +110,13 @@ class Exchange:
         phones = self._ringing.get(name)
         if phones is not None and handset.device in phones:
             phones.discard(handset.device)
-            handset.tell("over", leg=name, reason="declined")
+            handset.send("over", leg=name, reason="declined")
             if not phones:
                 self._legs[name].end("busy")
 
-    def tell_all(self, event: str, **members: Any) -> None:
+    def send_all(self, event: str, **members: Any) -> None:
         for handset in self._handsets.values():
-            handset.tell(event, **members)
+            handset.send(event, **members)
 
     # --- orders of the system
 
@@ -178,19 +178,19 @@ class Exchange:
 
     def _offer(self, leg: Leg, handset: Handset) -> None:
         self._ringing[leg.id].add(handset.device)
-        handset.tell("ringing", **leg.facts())
+        handset.send("ringing", **leg.facts())
 
     def _silence(self, handset: Handset) -> None:
         """A phone that is in a call does not ring for others."""
         for leg, phones in self._ringing.items():
             if handset.device in phones:
                 phones.discard(handset.device)
-                handset.tell("over", leg=leg, reason="busy")
+                handset.send("over", leg=leg, reason="busy")
 
     def _stop_ringing(self, leg: Leg, reason: str, *, besides: Handset | None = None) -> None:
         for device in self._ringing.pop(leg.id, ()):
             if besides is None or device != besides.device:
-                self._handsets[device].tell("over", leg=leg.id, reason=reason)
+                self._handsets[device].send("over", leg=leg.id, reason=reason)
         self._disarm("ring", leg.id)
 
     def _unanswered(self, leg: Leg) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-__all__ = ["AUDIO", "CLEAR", "MARK", "Handset"]
+__all__ = ["AUDIO", "CLEAR", "MARK", "REPLACED", "Handset"]
 
 AUDIO: Final = "audio"
 MARK: Final = "mark"
@@ -68,7 +68,7 @@ class Handset:
                 async with asyncio.timeout(1.0):
                     await ws.close(code=REPLACED, message=b"this phone is open in another tab")
 
-    def tell(self, event: str, **members: Any) -> None:
+    def send(self, event: str, **members: Any) -> None:
         """Send a frame now, or when the tab is back."""
         self._waiting.append({"event": event, **members})
         while len(self._waiting) > _LONGEST:
@@ -82,14 +82,14 @@ class Handset:
     def clear(self, stream: str) -> list[str]:
         """Drop the audio that waits, and let the tab drop what it holds. Returns the marks that never reached it."""
         dropped = self._drop_media()
-        self.tell(CLEAR, stream=stream)
+        self.send(CLEAR, stream=stream)
         return dropped
 
     def begin_stream(self, stream: str) -> None:
         """A new media socket: audio and marks of the one before are void."""
         self._drop_media()
         self._marks.clear()
-        self.tell("stream", stream=stream)
+        self.send("stream", stream=stream)
 
     def _drop_media(self) -> list[str]:
         marks = [frame["name"] for frame in self._waiting if frame["event"] == MARK]

@@ -112,7 +112,7 @@ class Leg:
         return self._stream is not None
 
     def facts(self) -> dict[str, Any]:
-        """The leg as the tab is told."""
+        """The leg, for the tab."""
         return {
             "leg": self.id,
             "direction": "inbound" if self.inbound else "outbound",
@@ -149,7 +149,7 @@ class Leg:
         if self._typed is not None:
             self._typed.close()
         if self.handset is not None:
-            self.handset.tell("over", leg=self.id, reason=reason)
+            self.handset.send("over", leg=self.id, reason=reason)
             self.handset.leg = ""
         if self._following is not None and self._following is not asyncio.current_task():
             self._following.cancel()  # closes its media socket on the way
@@ -180,7 +180,7 @@ class Leg:
     def typed(self, text: str) -> str:
         """What the person types is said: spoken by the voice, or as a transcript. Returns why not; "" when it is."""
         if self.state is not LegState.UP:
-            return "nobody is on the line yet"
+            return "the call is not answered yet"
         if self._stream is not None:
             if self._typed is None:
                 return "no voice is configured that could speak what you type; configure `tts`"
@@ -217,7 +217,7 @@ class Leg:
     def came_back(self, handset: Handset, lost: list[str]) -> Coroutine[Any, Any, None]:
         """The tab has a socket again. `lost`: marks whose audio it does not hold any more: they count as played."""
         if self._prompt is not None and self._prompt.text:
-            handset.tell("prompt", number=self._prompts, text=self._prompt.text)
+            handset.send("prompt", number=self._prompts, text=self._prompt.text)
         return self._return(lost)
 
     # --- commands of the system
@@ -227,9 +227,9 @@ class Leg:
         self._prompts += 1
         self._prompt = prompt
         if self.handset is not None:
-            self.handset.tell("prompt", number=self._prompts, text=prompt.text)
+            self.handset.send("prompt", number=self._prompts, text=prompt.text)
 
-    def hush(self) -> None:
+    def stop_prompt(self) -> None:
         """Stop speaking and listening."""
         self._cut()
         self._prompt = None
@@ -237,7 +237,7 @@ class Leg:
     def show_digits(self, digits: str) -> None:
         """The system pressed keys: the phone shows them."""
         if self.handset is not None:
-            self.handset.tell("digits", digits=digits)
+            self.handset.send("digits", digits=digits)
 
     # --- instructions
 
@@ -294,7 +294,7 @@ class Leg:
         if self.inbound:
             self._notify("call.answered")
         if self.handset is not None:
-            self.handset.tell("up", **self.facts())
+            self.handset.send("up", **self.facts())
 
     # --- media
 
@@ -325,7 +325,7 @@ class Leg:
             await end_task(filling)
             await stream.close()
             if self.handset is not None and not self.is_over:
-                self.handset.tell("gone", stream=stream.name)
+                self.handset.send("gone", stream=stream.name)
 
     async def _heard(self, frame: dict[str, Any], stream: MediaSocket) -> None:
         """A frame of the system: to the phone."""
@@ -333,9 +333,9 @@ class Leg:
             return
         match frame:
             case {"event": "audio", "payload": str(payload)}:
-                self.handset.tell(AUDIO, stream=stream.name, payload=payload)
+                self.handset.send(AUDIO, stream=stream.name, payload=payload)
             case {"event": "mark", "name": str(name)}:
-                self.handset.tell(MARK, stream=stream.name, name=name)
+                self.handset.send(MARK, stream=stream.name, name=name)
             case {"event": event} if event == CLEAR:
                 await self._return(self.handset.clear(stream.name))
 
@@ -353,11 +353,11 @@ class Leg:
         """Stop the prompt that is being spoken; what listens goes on listening."""
         self._prompts += 1
         if self.handset is not None:
-            self.handset.tell("hush")
+            self.handset.send("silence")
 
     def _complain(self, sentence: str) -> None:
         if self.handset is not None:
-            self.handset.tell("refused", message=sentence)
+            self.handset.send("refused", message=sentence)
 
     def _notify(self, kind: str, url: str = "", **facts: Any) -> None:
         self._services.webhooks.send(url or self._webhook_url, {**self._about(kind), **facts})

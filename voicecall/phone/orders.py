@@ -65,7 +65,7 @@ class Orders:
             web.get("/calls/{leg}", self._guarded(self._look_up)),
             web.post("/calls/{leg}/hangup", self._guarded(self._hang_up)),
             web.post("/calls/{leg}/digits", self._guarded(self._digits)),
-            web.post("/calls/{leg}/hush", self._guarded(self._hush)),
+            web.post("/calls/{leg}/hush", self._guarded(self._stop_prompt)),
             web.post("/calls/{leg}/say", self._guarded(self._say)),
         ]
 
@@ -116,11 +116,11 @@ class Orders:
         _up(leg).show_digits(digits)
         return _json(200, {})
 
-    async def _hush(self, request: web.Request) -> web.StreamResponse:
+    async def _stop_prompt(self, request: web.Request) -> web.StreamResponse:
         leg = self._exchange.leg(request.match_info["leg"])
         if leg is None:
             return await self._elsewhere(request)
-        _up(leg).hush()
+        _up(leg).stop_prompt()
         return _json(200, {})
 
     async def _say(self, request: web.Request) -> web.StreamResponse:

@@ -74,7 +74,7 @@ class Tabs:
             async for message in ws:
                 frame = _frame(message)
                 if frame is not None and (wrong := await self._take(handset, frame)):
-                    handset.tell("refused", message=wrong)
+                    handset.send("refused", message=wrong)
         finally:
             await end(ticking)
             if handset.detach(ws):
@@ -125,7 +125,7 @@ class Tabs:
             return "no supervisor started these processes; run them with `voicecall dev`"
         wrong = await self._supervisor.kill(role, call)
         if not wrong:
-            self._exchange.tell_all("killed", role=role)
+            self._exchange.send_all("killed", role=role)
         return wrong
 
 
@@ -133,7 +133,7 @@ async def _tick(handset: Handset) -> None:
     """Let the tab know that its socket is alive: it cannot see pings."""
     while True:
         await asyncio.sleep(_TICK_S)
-        handset.tell("tick")
+        handset.send("tick")
 
 
 async def _is_media(leg: Leg | None, frame: Frame) -> bool:

@@ -1,4 +1,4 @@
-"""What somebody without a microphone types, spoken by the configured voice into the call, 20 ms at a time.
+"""What a person without a microphone types, spoken by the configured voice into the call, 20 ms at a time.
 
 Used by `leg`, which sends it in place of the browser's audio.
 """

@@ -23,6 +23,7 @@ const ENDS = {
   "no-answer": "Not answered.",
   declined: "Declined.",
 };
+const WITHOUT_SPEECH = "This configuration has no speech services: your browser speaks, and you type what you say.";
 const CAUSES = { died: "its worker had died", "handed-over": "it was handed over in order", lapsed: "its lease had lapsed" };
 
 const phone = {
@@ -103,7 +104,6 @@ const FRAMES = {
     $("kills").hidden = frame.kills.length === 0;
     $("agents").hidden = frame.agents.length < 2;
     $("agent").replaceChildren(...frame.agents.map((number) => put("option", number)));
-    if (!frame.streams) notice("This configuration has no speech services: your browser speaks, and you type what you say.");
     const lost = phone.state === "up" || phone.state === "calling";
     if (frame.call) resume(frame.call);
     else idle();
@@ -142,7 +142,7 @@ const FRAMES = {
   mark: (frame) => frame.stream === phone.stream && audio.mark(frame.name),
   clear: (frame) => frame.stream === phone.stream && audio.clear(),
   prompt: (frame) => speak(frame.number, frame.text),
-  hush: () => hush(),
+  silence: () => stopPrompt(),
   tick: () => {},
   digits: (frame) => drawEvent(Date.now(), `the agent pressed ${frame.digits}`),
   refused: (frame) => notice(frame.message),
@@ -195,7 +195,7 @@ function resume(call) {
 function idle() {
   phone.state = "idle";
   phone.stream = "";
-  hush();
+  stopPrompt();
   audio.reset();
   audio.releaseMicrophone();
   for (const ms of LAST_WORDS_MS) setTimeout(refresh, ms);
@@ -209,8 +209,7 @@ function show() {
   $("incoming").hidden = state !== "ringing";
   $("incall").hidden = state !== "up" && state !== "calling";
   for (const button of $("keypad").querySelectorAll("button")) button.disabled = state !== "up";
-  const problem = phone.welcome && phone.welcome.streams ? audio.problem : "";
-  $("microphone").textContent = state === "up" || state === "calling" ? problem : "";
+  if (phone.welcome) $("microphone").textContent = phone.welcome.streams ? audio.problem : WITHOUT_SPEECH;
   $("mute").disabled = !audio.hasMicrophone;
   $("resume").hidden = state !== "up" || audio.isRunning || !phone.welcome.streams;
   document.title = state === "ringing" ? "☎ Your agent calls" : "Test phone · voicecall";
@@ -306,7 +305,7 @@ const HAPPENED = {
 // --- the phone's own voice, where nothing is streamed
 
 function speak(number, text) {
-  hush();
+  stopPrompt();
   if (!text) return;
   phone.prompt = number;
   phone.agentSpeaks = true;
@@ -326,7 +325,7 @@ function speak(number, text) {
   speechSynthesis.speak(utterance);
 }
 
-function hush() {
+function stopPrompt() {
   phone.prompt = 0;
   phone.agentSpeaks = false;
   clearTimeout(phone.reading);

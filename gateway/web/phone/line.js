@@ -60,7 +60,7 @@ export class Line {
     return this.send("audio", { stream, payload });
   }
 
-  // A network that is gone tells nobody: without a tick of the exchange the socket is given up.
+  // A network that is gone sends no word of it: without a tick of the exchange the socket is given up.
   _check() {
     const socket = this._socket;
     if (!this.isUp || performance.now() - this._heardAt < SILENT_MS) return;

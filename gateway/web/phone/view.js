@@ -79,7 +79,7 @@ const loudness = (rms) => (rms < 0.001 ? 0 : Math.min(1, 1 + Math.log10(rms) / 3
 export function drawFloor(who) {
   const words = { agent: "the agent speaks", caller: "you have the floor" };
   $("floor").className = `floor ${who}`;
-  if ($("floor").textContent !== (words[who] || "nobody speaks")) $("floor").textContent = words[who] || "nobody speaks";
+  if ($("floor").textContent !== (words[who] || "no one speaks")) $("floor").textContent = words[who] || "no one speaks";
 }
 
 /** A notice for the person; "" removes it. */
