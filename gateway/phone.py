@@ -35,8 +35,8 @@ _HEARTBEAT_S: Final = 10.0
 _OPEN: Final = aiohttp.ClientTimeout(total=3.0)
 _REFUSED_S: Final = 0.5
 _OFF: Final = (
-    "the test phone is off; start everything with `voicecall dev`, or set VOICECALL_PHONE_URL to the exchange of test"
-    " phones and restart the gateway"
+    "the test phone is off; `voicecall dev` without a configuration has one, and docs/phone.md says which"
+    " configurations have. Elsewhere set VOICECALL_PHONE_URL to the exchange of test phones"
 )
 
 _log = logging.getLogger(__name__)

@@ -193,9 +193,7 @@ def plan(
         env["REDIS_URL"] = f"redis://127.0.0.1:{embedded}/0"
     env.pop("VOICECALL_GATEWAY_URL", None)  # the gateway of this system is meant
     settings = load_settings(env)
-    phone = settings.provider == "mock" and (simulated or not Variables(env).get("MOCK_API_BASE_URL", "").strip())
-    if phone and not Variables(env).get("MOCK_SECRET", "").strip():
-        env["MOCK_SECRET"] = secrets.token_hex(16)
+    phone = simulated or _needs_phones(settings, env)
     return DevStack(
         given=environ,
         environ=env,
@@ -206,6 +204,16 @@ def plan(
         phone=phone,
         workers=workers,
     )
+
+
+def _needs_phones(settings: Settings, env: dict[str, str]) -> bool:
+    """Whether the configured carrier is the mock, and no program plays it. Sets its secret, if there is none yet."""
+    given = Variables(env)
+    if settings.provider != "mock" or given.get("MOCK_API_BASE_URL", "").strip():
+        return False
+    if not given.get("MOCK_SECRET", "").strip():
+        env["MOCK_SECRET"] = secrets.token_hex(16)
+    return True
 
 
 def _has_configuration(environ: Mapping[str, str]) -> bool:

@@ -60,38 +60,59 @@ async def running_exchange(
 ) -> AsyncIterator[RunningExchange]:
     """Serve until the block is left. Raises ConfigError, and OSError when the port is in use."""
     secret = _secret(settings, deployment)
-    streams = settings.streaming.enabled
-    async with aiohttp.ClientSession() as http:
-        webhooks = Webhooks(http, secret)
-        voice = tts_for(settings, http) if streams and settings.tts.voices else None
-        own = (settings.from_number or _AGENT, *settings.numbers)
+    async with _services(settings, secret) as services:
         exchange = Exchange(
-            Services(http=http, webhooks=webhooks, voice=voice),
-            Numbers(phone=options.number, agents=tuple(dict.fromkeys(own))),
+            services,
+            Numbers(phone=options.number, agents=_agents(settings)),
             webhook_url=settings.webhook_url,
             grace_s=options.grace_s,
         )
-        tabs = Tabs(exchange, supervisor_in(environ, http), streams=streams)
+        supervisor = supervisor_in(environ, services.http)
+        tabs = Tabs(exchange, supervisor, streams=settings.streaming.enabled)
         app = web.Application(client_max_size=_BODY)
-        app.add_routes(Orders(exchange, http, secret=secret, upstream=options.upstream).routes())
+        app.add_routes(Orders(exchange, services.http, secret=secret, upstream=options.upstream).routes())
         app.add_routes([web.get("/tabs", guarded(secret, tabs.serve))])
-        limiter = ConnectionLimiter(limit=_CONNECTIONS, per_sender=_CONNECTIONS)
-        runner = LimitedRunner(app, limiter, access_log=None, shutdown_timeout=2.0)
+        async with _listening(app, options) as url:
+            try:
+                yield RunningExchange(url=url, background=Background())
+            finally:
+                await exchange.close()
+                await tabs.close()
+
+
+@asynccontextmanager
+async def _services(settings: Settings, secret: str) -> AsyncIterator[Services]:
+    async with aiohttp.ClientSession() as http:
+        webhooks = Webhooks(http, secret)
+        voice = tts_for(settings, http) if settings.streaming.enabled and settings.tts.voices else None
         try:
-            await runner.setup()
-            await web.TCPSite(runner, options.host, options.port).start()
-            url = f"http://{options.host}:{runner.addresses[0][1]}"
-            _log.info("exchange listens", extra={"url": url, "streams": streams, "types": voice is not None})
-            sys.stdout.write(orjson.dumps({"url": url}).decode() + "\n")
-            sys.stdout.flush()
-            yield RunningExchange(url=url, background=Background())
+            yield Services(http=http, webhooks=webhooks, voice=voice)
         finally:
-            await exchange.close()
-            await tabs.close()
-            await runner.cleanup()
             await webhooks.close()
             if voice is not None:
                 await voice.close()
+
+
+@asynccontextmanager
+async def _listening(app: web.Application, options: Options) -> AsyncIterator[str]:
+    """Serve, and print the address for whatever started this process. Raises OSError."""
+    limiter = ConnectionLimiter(limit=_CONNECTIONS, per_sender=_CONNECTIONS)
+    runner = LimitedRunner(app, limiter, access_log=None, shutdown_timeout=2.0)
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, options.host, options.port).start()
+        url = f"http://{options.host}:{runner.addresses[0][1]}"
+        _log.info("exchange listens", extra={"url": url})
+        sys.stdout.write(orjson.dumps({"url": url}).decode() + "\n")
+        sys.stdout.flush()
+        yield url
+    finally:
+        await runner.cleanup()
+
+
+def _agents(settings: Settings) -> tuple[str, ...]:
+    """The system's own numbers, the main one first."""
+    return tuple(dict.fromkeys((settings.from_number or _AGENT, *settings.numbers)))
 
 
 def _secret(settings: Settings, deployment: Deployment) -> str:

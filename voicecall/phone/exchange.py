@@ -49,7 +49,6 @@ class Exchange:
         self._webhook_url = webhook_url
         self._handsets: dict[str, Handset] = {}
         self._legs: OrderedDict[str, Leg] = OrderedDict()
-        self._by_effect: dict[str, str] = {}
         self._ringing: dict[str, set[str]] = {}  # of a leg that is not answered: the phones that ring
         self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
 
@@ -122,7 +121,7 @@ class Exchange:
 
     def dial(self, order: Order) -> tuple[Leg, bool]:
         """The leg of this order, and whether it is new: every phone that is free rings."""
-        known = self._legs.get(self._by_effect.get(order.effect, ""))
+        known = next((leg for leg in self._legs.values() if leg.effect == order.effect), None)
         if known is not None:
             return known, False
         leg = self._leg(
@@ -131,9 +130,9 @@ class Exchange:
             to=order.to,
             webhook_url=order.webhook_url,
             call=order.call,
+            effect=order.effect,
             detects=order.detects,
         )
-        self._by_effect[order.effect] = leg.id
         self._ringing[leg.id] = set()
         leg.ring()
         self._arm("ring", leg.id, order.ring_timeout_s, lambda: self._unanswered(leg))

@@ -70,7 +70,7 @@ class Prompt:
 
 
 class Leg:
-    """`call`: the system's own id, once it is known. `on_over` is called once, when the leg has ended."""
+    """`call`: the system's own id, once it is known. `effect`: of the dial. `on_over`: called once, at the end."""
 
     def __init__(
         self,
@@ -81,6 +81,7 @@ class Leg:
         to: str,
         webhook_url: str,
         call: str = "",
+        effect: str | None = None,
         detects: bool = False,
         on_over: Callable[["Leg"], None],
     ) -> None:
@@ -89,6 +90,7 @@ class Leg:
         self.from_ = from_
         self.to = to
         self.call = call
+        self.effect = effect
         self.state = LegState.RINGING
         self.reason = ""
         self.handset: Handset | None = None

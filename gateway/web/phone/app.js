@@ -341,6 +341,7 @@ async function sound() {
   if (!phone.welcome || !phone.welcome.streams) return;
   try {
     await audio.start(processing());
+    if (!audio.isRunning) notice("This browser plays no sound: is there a loudspeaker? The words appear all the same.");
   } catch (error) {
     notice(`This browser cannot play the call: ${error.message}. The words appear all the same.`);
   }

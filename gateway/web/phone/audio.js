@@ -6,6 +6,7 @@ import { Playout } from "./playout.js";
 
 const SAMPLES_PER_MS = 8;
 const TICK_MS = 20;
+const START_MS = 2000; // without a loudspeaker, a browser may never start
 
 /** Why there is no microphone, and what to do; by the name of the browser's error. */
 const PROBLEMS = {
@@ -53,10 +54,10 @@ export class PhoneAudio {
     return context ? { state: context.state, rate: context.sampleRate, outputLatency: context.outputLatency || 0 } : {};
   }
 
-  /** Start, or start again. `processing`: the constraints of `getUserMedia` that clean the sound. */
+  /** Start, or start again; afterwards `isRunning` says whether there is sound. `processing`: the constraints of `getUserMedia` that clean the sound. */
   async start(processing) {
     if (this._context === null) await this._open();
-    await this._context.resume();
+    await Promise.race([this._context.resume(), new Promise((resolve) => setTimeout(resolve, START_MS))]);
     if (this._source === null) await this._openMicrophone(processing);
   }
 
