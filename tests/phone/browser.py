@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright
 
 from simulators.tones import encode_pcm16
 
@@ -32,15 +32,14 @@ def require_chromium() -> str:
 
 
 @contextmanager
-def chromium(program: str, *arguments: str, microphone: Path | None = None) -> Iterator[Browser]:
+def chromium(playwright: Playwright, program: str, microphone: Path) -> Iterator[Browser]:
     """A running browser, without a window. `microphone`: a WAV that its microphone hears once, from the first use."""
-    fake = (f"--use-file-for-fake-audio-capture={microphone}%noloop",) if microphone is not None else ()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=[*_ARGUMENTS, *fake, *arguments])
-        try:
-            yield browser
-        finally:
-            browser.close()
+    fake = f"--use-file-for-fake-audio-capture={microphone}%noloop"
+    browser = playwright.chromium.launch(executable_path=program, args=[*_ARGUMENTS, fake])
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 def question(path: Path, text: str, *, after_s: float, silence_s: float = 60.0) -> Path:

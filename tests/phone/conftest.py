@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from simulators.tones import Ended, decode_all
 from tests.phone.browser import chromium, question, require_chromium
@@ -15,22 +15,29 @@ from tests.phone.stack import Dev, dev_stack
 WITHIN_MS = 30_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def program() -> str:
     return require_chromium()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def playwright() -> Iterator[Playwright]:
+    """Its event loop runs in this thread until it is closed, so it must not outlive this folder."""
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
 def dev(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:  # noqa: ARG001 - nothing without it
     with dev_stack(tmp_path_factory.mktemp("dev")) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
-def browser(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+@pytest.fixture(scope="package")
+def browser(playwright: Playwright, program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A browser whose fake microphone is silent: what is said is typed."""
     silent = question(tmp_path_factory.mktemp("microphone") / "silent.wav", "", after_s=1, silence_s=1)
-    with chromium(program, microphone=silent) as running:
+    with chromium(playwright, program, silent) as running:
         yield running
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, Playwright
 
 from tests.phone.browser import chromium, question
 from tests.phone.conftest import Phone
@@ -18,7 +18,7 @@ _LONG = "We open at nine in the morning. We close at ten in the evening. On Sund
 
 
 def test_a_spoken_question_is_answered_aloud_though_the_worker_is_killed(
-    program: str, dev: Dev, tmp_path: Path
+    playwright: Playwright, program: str, dev: Dev, tmp_path: Path
 ) -> None:
     """The microphone hears a question; the answer is decoded from what the page played.
 
@@ -27,7 +27,7 @@ def test_a_spoken_question_is_answered_aloud_though_the_worker_is_killed(
     """
     dev.script(chat={"rules": [{"match": "opening hours", "reply": _LONG}]})
     microphone = question(tmp_path / "question.wav", "what are your opening hours", after_s=3)
-    with chromium(program, microphone=microphone) as browser:
+    with chromium(playwright, program, microphone) as browser:
         phone = Phone(browser.new_page(), dev.url).ready()
         phone.page.click("summary")
         for name in ("echoCancellation", "noiseSuppression", "autoGainControl"):
