@@ -137,7 +137,7 @@ class PhoneRoutes:
 
 def _hello(params: dict[str, Any]) -> str:
     """The first frame for the exchange: without the token."""
-    return orjson.dumps({"event": "connect", "device": params.get("device"), "held": params.get("held")}).decode()
+    return orjson.dumps({"event": "connect", **{name: params.get(name) for name in ("device", "held", "got")}}).decode()
 
 
 async def _join(ws: web.WebSocketResponse, exchange: aiohttp.ClientWebSocketResponse) -> None:

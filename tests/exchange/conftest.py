@@ -141,11 +141,11 @@ class Exchanged:
     far: FarEnd
     control: Control
 
-    async def tab(self, device: str = "1" * 32, *, held: tuple[str, ...] = ()) -> Tab:
+    async def tab(self, device: str = "1" * 32, *, held: tuple[str, ...] = (), got: int | None = None) -> Tab:
         """A tab that has been welcomed."""
         headers = {"Authorization": f"Bearer {SECRET}"}
         tab = Tab(await self.http.ws_connect(f"{self.url}/tabs", headers=headers))
-        await tab.send("connect", device=device, held=list(held))
+        await tab.send("connect", device=device, held=list(held), got=got)
         await tab.frame("welcome")
         return tab
 

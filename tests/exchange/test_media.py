@@ -116,6 +116,26 @@ async def test_a_tab_that_comes_back_has_the_call_and_what_was_said_meanwhile(ex
     assert "call.ended" not in {event["type"] for event in exchange.far.events}
 
 
+async def test_frames_that_were_lost_on_the_way_are_sent_again(exchange: Exchanged) -> None:
+    """Numbered without a gap: the tab says which was its last, and gets each of the others once."""
+    tab, stream = await _called(exchange, "t0")
+    for name in ("u1", "u2", "u3"):
+        await _to_phone(exchange, stream, "mark", name=name)
+    had = await tab.frame("mark")
+    await tab.frame("mark")
+    await tab.frame("mark")
+    back = await exchange.tab(held=("u1",), got=had["seq"])
+    again = [await back.frame("mark") for _ in range(2)]
+    assert [(frame["name"], frame["seq"]) for frame in again] == [("u2", had["seq"] + 1), ("u3", had["seq"] + 2)]
+    await back.send("got", seq=again[-1]["seq"])
+    await back.send("mark", name="u3")
+    await exchange.far.frame("mark", name="u3")
+    assert not {"u1", "u2"} & {frame.get("name") for frame in exchange.far.frames}
+    newest = await exchange.tab(held=("u1", "u2"), got=again[-1]["seq"])
+    await _to_phone(exchange, stream, "mark", name="u4")
+    assert (await newest.frame("mark"))["name"] == "u4"
+
+
 async def test_a_tab_that_does_not_come_back_has_hung_up() -> None:
     """After the grace time, and not before."""
     async with exchanged(grace_s=0.5) as exchange:

@@ -20,41 +20,59 @@ def relayed(url: str) -> Iterator["Relay"]:
 
 
 class Relay:
-    """`is_silent`: nothing is passed on, and nobody is told; new connections are taken."""
+    """`is_silent`: nothing is passed on, and neither side learns of it; new connections are taken."""
 
     def __init__(self, port: int) -> None:
         self.is_silent = False
         self._target = port
-        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start(self._accept)
 
     def cut(self) -> None:
         """Break every connection."""
-        pairs, self._pairs = self._pairs, []
-        for one in (end for pair in pairs for end in pair):
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        for one in list(self._open):
+            _shut(one)
 
     def close(self) -> None:
+        _shut(self._listener)
+        self._threads[0].join(10)
         self._listener.close()
         self.cut()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _start(self, work: object, *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)  # type: ignore[arg-type]
+        self._threads.append(thread)
+        thread.start()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._target))
-                self._pairs.append((near, far))
-                for source, target in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
+                self._start(self._join, near)
+
+    def _join(self, near: socket.socket) -> None:
+        with near, suppress(OSError), socket.create_connection(("127.0.0.1", self._target)) as far:
+            self._open |= {near, far}
+            back = threading.Thread(target=self._pass_on, args=(far, near), daemon=True)
+            back.start()
+            self._pass_on(near, far)
+            back.join(10)
+            self._open -= {near, far}
 
     def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
                 if not self.is_silent:
                     target.sendall(data)
-        with suppress(OSError):
-            target.shutdown(socket.SHUT_RDWR)
+        _shut(source)
+        _shut(target)
+
+
+def _shut(one: socket.socket) -> None:
+    with suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)

@@ -1,7 +1,8 @@
 """One browser tab as a phone: what is sent to it, across sockets that are lost and come back.
 
-A frame waits here until a socket takes it. Which marks the tab has not returned is kept too: a tab that comes back says
-which it still holds, and the others count as played. Used by `exchange`; knows no call.
+A frame waits here until a socket takes it, and is kept until the tab confirms it: a network that fails loses what was on
+its way. A tab that comes back says which frame was its last and which marks it still holds: what is missing is sent
+again, and the marks that it has lost count as played. Used by `exchange`; knows no call.
 """
 
 import asyncio
@@ -34,22 +35,36 @@ class Handset:
         self._writing: asyncio.Task[None] | None = None
         self._waiting: deque[dict[str, Any]] = deque()
         self._added = asyncio.Event()
+        self._unconfirmed: deque[dict[str, Any]] = deque()
+        self._number = 0  # of the newest frame that was sent
         self._marks: dict[str, None] = {}  # sent, and not returned
 
     @property
     def is_present(self) -> bool:
         return self._ws is not None
 
-    def attach(self, ws: web.WebSocketResponse, held: Collection[str], *first: dict[str, Any]) -> list[str]:
-        """Send over this socket from now on, `first` before all else. Returns the marks that the tab has lost."""
+    def attach(
+        self, ws: web.WebSocketResponse, welcome: dict[str, Any], *, held: Collection[str], got: int | None
+    ) -> list[str]:
+        """Send over this socket from now on, the welcome first. Returns the marks that the tab has lost.
+
+        `held`: the marks that it has not passed; `got`: the number of its last frame, None for a page that begins.
+        """
         self.detach(self._ws)
-        lost = [name for name in self._marks if name not in held]
+        again = self._missing(got)
+        coming = {frame.get("name") for frame in again}
+        lost = [name for name in self._marks if name not in held and name not in coming]
         for name in lost:
             del self._marks[name]
-        self._waiting.extendleft(reversed(first))
+        self._waiting.extendleft(reversed(again))
         self._ws = ws
-        self._writing = asyncio.create_task(self._write(ws))
+        self._writing = asyncio.create_task(self._write(ws, welcome))
         return lost
+
+    def confirm(self, got: int) -> None:
+        """The tab has every frame up to this one."""
+        while self._unconfirmed and self._unconfirmed[0]["seq"] <= got:
+            self._unconfirmed.popleft()
 
     def detach(self, ws: web.WebSocketResponse | None) -> bool:
         """The socket is gone; what is sent waits. False when another one has taken its place."""
@@ -91,6 +106,14 @@ class Handset:
         self._marks.clear()
         self.send("stream", stream=stream)
 
+    def _missing(self, got: int | None) -> list[dict[str, Any]]:
+        """The frames that the tab did not get; the next one gets the number after its last."""
+        self.confirm(got or 0)
+        missing = [] if got is None else list(self._unconfirmed)
+        self._unconfirmed.clear()
+        self._number = got or 0
+        return missing
+
     def _drop_media(self) -> list[str]:
         marks = [frame["name"] for frame in self._waiting if frame["event"] == MARK]
         self._waiting = deque(frame for frame in self._waiting if frame["event"] not in {AUDIO, MARK, CLEAR})
@@ -103,14 +126,23 @@ class Handset:
                 return
         self._waiting.popleft()
 
-    async def _write(self, ws: web.WebSocketResponse) -> None:
+    async def _write(self, ws: web.WebSocketResponse, welcome: dict[str, Any]) -> None:
         """Send what waits until the socket fails; its reader notices that too."""
         with suppress(ConnectionError):
+            await ws.send_str(orjson.dumps(welcome).decode())
             while True:
                 while self._waiting:
-                    frame = self._waiting.popleft()
-                    if frame["event"] == MARK:
-                        self._marks[frame["name"]] = None  # before it is sent: one that is lost on the way is missed
-                    await ws.send_str(orjson.dumps(frame).decode())
+                    await ws.send_str(orjson.dumps(self._next()).decode())
                 self._added.clear()
                 await self._added.wait()
+
+    def _next(self) -> dict[str, Any]:
+        """The next frame, numbered and kept until it is confirmed."""
+        self._number += 1
+        frame = {**self._waiting.popleft(), "seq": self._number}
+        self._unconfirmed.append(frame)
+        if len(self._unconfirmed) > _LONGEST:
+            self._unconfirmed.popleft()
+        if frame["event"] == MARK:
+            self._marks[frame["name"]] = None
+        return frame

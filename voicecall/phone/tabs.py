@@ -82,10 +82,13 @@ class Tabs:
 
     async def _attach(self, handset: Handset, ws: web.WebSocketResponse, hello: Frame) -> None:
         await handset.replace()
-        held = hello.get("held")
-        leg = self._exchange.leg_of(handset)
-        held = {str(mark) for mark in held[:_MARKS]} if isinstance(held, list) else set()
-        lost = handset.attach(ws, held, self._welcome(leg.facts() if leg is not None else None))
+        leg, held, got = self._exchange.leg_of(handset), hello.get("held"), hello.get("got")
+        lost = handset.attach(
+            ws,
+            self._welcome(leg.facts() if leg is not None else None),
+            held={str(mark) for mark in held[:_MARKS]} if isinstance(held, list) else set(),
+            got=got if type(got) is int and got >= 0 else None,
+        )
         self._exchange.present(handset)
         if leg is not None:
             await leg.came_back(handset, lost)
@@ -105,7 +108,7 @@ class Tabs:
     async def _take(self, handset: Handset, frame: Frame) -> str:
         """Act on a frame of the tab. Returns what is wrong with it, for the person at the page."""
         leg = self._exchange.leg_of(handset)
-        if await _is_media(leg, frame):
+        if await _is_media(leg, frame) or _is_receipt(handset, frame):
             return ""
         match frame:
             case {"event": "call"}:
@@ -151,6 +154,16 @@ async def _is_media(leg: Leg | None, frame: Frame) -> bool:
         case _:
             return False
     return True
+
+
+def _is_receipt(handset: Handset, frame: Frame) -> bool:
+    """Note which frames the tab has. False for any other frame."""
+    match frame:
+        case {"event": "got", "seq": int(number)}:
+            handset.confirm(number)
+            return True
+        case _:
+            return False
 
 
 def _of_call(leg: Leg | None, frame: Frame) -> str:

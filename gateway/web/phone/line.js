@@ -24,6 +24,7 @@ export class Line {
     this._refusal = null;
     this._retry = 0;
     this._heardAt = 0;
+    this._got = null; // the number of the last frame; null: this page has had none
     setInterval(() => this._check(), SILENT_MS / 6);
     this.device = deviceName();
   }
@@ -36,7 +37,8 @@ export class Line {
     this._socket = socket;
     socket.onopen = () => {
       this._heardAt = performance.now();
-      const params = { auth: { token }, device: this.device, held: this._callbacks.held() };
+      const params = { auth: { token }, device: this.device, held: this._callbacks.held(), got: this._got };
+      this._got = this._got || 0;
       socket.send(JSON.stringify({ type: "req", id: "line", method: "connect", params }));
     };
     socket.onmessage = (message) => this._receive(JSON.parse(message.data));
@@ -73,7 +75,9 @@ export class Line {
     if (frame.type === "res") {
       if (frame.ok) this._delay = 250;
       else this._refusal = frame.error;
-    } else {
+    } else if (frame.seq === undefined || frame.seq > this._got) {
+      if (frame.seq !== undefined) this._got = frame.seq;
+      if (frame.event === "tick") this.send("got", { seq: this._got });
       this._callbacks.onFrame(frame);
     }
   }
