@@ -1,7 +1,7 @@
 """One browser tab as a phone: what is sent to it, across sockets that are lost and come back.
 
-A frame waits here until a socket takes it, and is kept until the tab confirms it: a network that fails loses what was on
-its way. A tab that comes back says which frame was its last and which marks it still holds: what is missing is sent
+A frame waits here until a socket takes it, and is kept until the tab confirms it: a network that fails loses what was
+on its way. A tab that comes back says which frame was its last and which marks it still holds: what is missing is sent
 again, and the marks that it has lost count as played. Used by `exchange`; knows no call.
 """
 
