@@ -54,8 +54,8 @@ function drawTurn({ turn, spans }) {
     bar.append(part);
     at += ms;
   });
-  const told = parts.map(([, words, ms]) => `${words} ${ms}`).join(", ");
-  item.append(put("span", `Turn ${turn}: ${total} ms`), bar, put("small", told));
+  const words = parts.map(([, words, ms]) => `${words} ${ms}`).join(", ");
+  item.append(put("span", `Turn ${turn}: ${total} ms`), bar, put("small", words));
   return item;
 }
 
