@@ -22,6 +22,7 @@ from gateway.authenticator import Authenticator, Principal
 from gateway.feed import Feeds
 from gateway.health import ReadinessProbe
 from gateway.methods import Services
+from gateway.phone import PhoneRoutes
 from gateway.rate_limiter import RateLimiter
 from gateway.rpc import Rpc
 from gateway.sockets import ClientSocket
@@ -120,7 +121,9 @@ async def running_gateway(
     routes = _Endpoints(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes)
     # `handler_cancellation`: a client that disconnects ends the wait of its request.
     guard = health.MetricsGuard(deployment.gateway, authenticator.tokens)
+    phone = PhoneRoutes(settings, deployment, authenticator, routes.waiting)
     app = _app(routes, health.routes(probe.ready, guard=guard), deployment.gateway_max_bytes)
+    app.add_routes(phone.routes())
     limiter = ConnectionLimiter(limit=_CONNECTIONS, per_sender=_PER_SENDER)
     runner = LimitedRunner(app, limiter, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
     background = Background()
@@ -140,6 +143,7 @@ async def running_gateway(
         probe.draining = True
         await rpc.close(_CLOSE_GRACE_S)
         await routes.close()
+        await phone.close()
         await runner.cleanup()
         await parts.aclose()
         history.close()
@@ -162,7 +166,10 @@ async def _remove_server_header(_: web.Request, response: web.StreamResponse) ->
 
 
 class _Endpoints:
-    """The routes of RPC, the console and the documents. `largest`: bytes of one request."""
+    """The routes of RPC, the console and the documents. `largest`: bytes of one request.
+
+    `waiting`: places of sockets whose first frame is awaited.
+    """
 
     def __init__(self, rpc: Rpc, feeds: Feeds, hosts: Hosts, authenticator: Authenticator, largest: int) -> None:
         self._largest = largest
@@ -171,7 +178,7 @@ class _Endpoints:
         self._hosts = hosts
         self._authenticator = authenticator
         self._sockets: WeakSet[ClientSocket] = WeakSet()
-        self._waiting = Slots(per_sender=_WAITING_OF_SENDER, total=_WAITING)
+        self.waiting = Slots(per_sender=_WAITING_OF_SENDER, total=_WAITING)
 
     async def root(self, request: web.Request) -> web.StreamResponse:
         """`GET /`: the WebSocket, or the console."""
@@ -189,7 +196,7 @@ class _Endpoints:
             self._feeds,
             self._hosts,
             self._authenticator,
-            self._waiting,
+            self.waiting,
             principal=principal,
             largest=self._largest,
         )

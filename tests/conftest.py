@@ -16,9 +16,14 @@ from hypothesis import is_hypothesis_test
 from xdist.scheduler import LoadScopeScheduling
 
 _HERE: Final = Path(__file__).parent
-_SHARED_STACKS: Final = ("tests/journeys/", "tests/contract/attacks/", "tests/contract/conformance/")
+_SHARED_STACKS: Final = (
+    *("tests/journeys/", "tests/contract/attacks/", "tests/contract/conformance/", "tests/phone/"),
+)
 """Folders whose tests share one stack, or start one after the other: two crowds at once would disturb each other."""
-_LONG: Final = ("integrations", "contract/conformance", "browser", "journeys", "replay", "cli", "workers", "simulators")
+_LONG: Final = (
+    *("integrations", "contract/conformance", "browser", "phone", "journeys", "conversations"),
+    *("replay", "cli", "workers", "simulators"),
+)
 """The longest first."""
 _QUICK: Final = (
     *("actors/*", "audio/*", "call/*", "replay/*", "text/*", "tool/*"),

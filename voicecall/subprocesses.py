@@ -25,6 +25,7 @@ __all__ = [
     "ChildEnded",
     "Children",
     "Outcome",
+    "Ready",
     "end",
     "environment_of",
     "lines_of",
@@ -54,6 +55,9 @@ _FAMILIES: Final = ("LC_", "NGROK_", "TAILSCALE_", "TS_", "XDG_")
 Say = Callable[[str, str], None]
 """Takes the name of a child and a line of its output."""
 
+Ready = Callable[["Child"], Awaitable[bool]]
+"""Whether a child has started."""
+
 
 class ChildEnded(Exception):
     """A child ended by itself, or was not ready in time (`status` None). `lines`: the first of what it printed."""
@@ -71,6 +75,9 @@ class Child:
     """A running program. `lines`: the first of what it printed. `needed`: by other children, so it is ended last."""
 
     name: str
+    command: list[str]
+    environ: Mapping[str, str] = field(repr=False)
+    ready: Ready
     process: Process
     output: asyncio.Task[None]
     needed: bool
@@ -87,13 +94,14 @@ class Children:
     def __init__(self, say: Say) -> None:
         self._say = say
         self._all: list[Child] = []
+        self._changed = asyncio.Event()
 
     async def start(
         self,
         name: str,
         command: list[str],
         environ: Mapping[str, str],
-        ready: Callable[[Child], Awaitable[bool]],
+        ready: Ready,
         *,
         needed: bool = False,
         within_s: float = 30.0,
@@ -105,8 +113,18 @@ class Children:
         )
         lines: list[str] = []
         output = asyncio.create_task(self._read(name, process, lines))
-        child = Child(name=name, process=process, output=output, needed=needed, lines=lines)
+        child = Child(
+            name=name,
+            command=command,
+            environ=environ,
+            ready=ready,
+            process=process,
+            output=output,
+            needed=needed,
+            lines=lines,
+        )
         self._all.append(child)
+        self._changed.set()
         deadline = time.monotonic() + within_s
         while not await ready(child):
             if child.status is not None or time.monotonic() > deadline:
@@ -115,17 +133,38 @@ class Children:
             await asyncio.sleep(_POLL_S)
         return child
 
+    def named(self, name: str) -> list[Child]:
+        """The running children of this name, the oldest first."""
+        return [child for child in self._all if child.name == name]
+
+    async def kill(self, child: Child) -> None:
+        """End a child by SIGKILL; `first_ended` does not report it."""
+        if child in self._all:
+            self._all.remove(child)
+            self._changed.set()
+        await end(child.process, grace_s=0.0)
+        await _last_lines(child)
+        await end_task(child.output)
+
+    async def start_again(self, child: Child) -> Child:
+        """Start the program of a killed child again. Raises ChildEnded."""
+        return await self.start(child.name, child.command, child.environ, child.ready, needed=child.needed)
+
     async def first_ended(self) -> ChildEnded:
-        """Wait until one of them ends, and return which."""
-        waits = {asyncio.create_task(child.process.wait()): child for child in self._all}
-        try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            first = waits[done.pop()]
-            await _last_lines(first)
-            return ChildEnded(first.name, first.status, first.lines)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        """Wait until one of them ends by itself, and return which."""
+        while True:
+            self._changed.clear()
+            waits = {asyncio.create_task(child.process.wait()): child for child in self._all}
+            changed = asyncio.create_task(self._changed.wait())
+            try:
+                done, _ = await asyncio.wait({*waits, changed}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in (*waits, changed):
+                    wait.cancel()
+            ended = [waits[wait] for wait in done if wait is not changed and waits[wait] in self._all]
+            if ended:
+                await _last_lines(ended[0])
+                return ChildEnded(ended[0].name, ended[0].status, ended[0].lines)
 
     async def close(self) -> None:
         """End all children, those that others need after these: SIGTERM, ten seconds, SIGKILL."""

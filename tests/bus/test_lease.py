@@ -47,6 +47,16 @@ async def test_a_new_owner_starts_from_snapshot_and_rest_of_the_log(redis: Redis
     assert second.lease == Lease(call=call, node=BOB, epoch=2)
 
 
+async def test_the_owner_of_a_call_can_be_read(redis: Redis) -> None:
+    """None before anyone owns it, and after it was released."""
+    leases, call = RedisLeases(redis), await posted(redis)
+    assert await leases.owner(call) is None
+    owned = taken(await leases.acquire(call, ALICE))
+    assert await leases.owner(call) == ALICE
+    await leases.release(owned.lease)
+    assert await leases.owner(call) is None
+
+
 async def test_an_owner_keeps_its_call_while_its_channel_has_a_listener(connect_again) -> None:
     """A second ring, or a second message for one call, changes nothing."""
     redis = connect_again()

@@ -20,6 +20,8 @@ _CARRIERS_KNOWN = {
     "voicecall/manifests/__init__.py": "the list of manifests",
     "voicecall/cli/dev.py": "the simulators that a demo may run on",
     "voicecall/cli/dev_stack.py": "the development stack runs on the mock and its simulator",
+    "voicecall/phone/app.py": "test phones are phones of the mock carrier",
+    "voicecall/phone/webhooks.py": "its signature",
 }
 """Where names of carriers stand outside their folders and manifests, and why. A file that needs none any more goes."""
 

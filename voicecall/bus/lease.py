@@ -114,6 +114,12 @@ class RedisLeases(Leases):
         await self._dead.set_aside(lease.call, entries.undecodable)
         return Ingest(lease=lease, call=None, applied=Seq(0), rest=entries.records, refolds=True)
 
+    async def owner(self, call: CallId) -> NodeId | None:
+        """The node that holds the lease of this call now. Raises BusUnavailable."""
+        with reaching_redis():
+            held: Any = await self._redis.get(self._keys.lease(call))
+        return None if held is None else NodeId(held.decode().partition(" ")[2])
+
     async def renew(self, leases: tuple[Lease, ...]) -> tuple[Lease, ...]:
         """As the port says. An expired lease that no other node took continues under the same epoch.
 

@@ -1,6 +1,6 @@
 """`voicecall dev` and `voicecall demo`: the whole system in one terminal, without other installations.
 
-`dev` starts an ingress, a gateway and a worker; an embedded Redis when REDIS_URL is not set; and without a
+`dev` starts an ingress, a gateway and two workers; an embedded Redis when REDIS_URL is not set; and without a
 configuration, a mock carrier whose simulated callee answers. Imports none of what it starts.
 """
 
@@ -24,6 +24,7 @@ from rich.text import Text
 
 from voicecall.aio import end
 from voicecall.cli.dev_stack import DevStack, plan
+from voicecall.cli.dev_supervisor import supervising
 from voicecall.cli.display import safe
 from voicecall.cli.exits import EX_CONFIG, EX_REFUSED, configured, fail
 from voicecall.cli.options import RUN, example
@@ -44,6 +45,7 @@ _COLOURS: Final = {
     _REDIS: "red",
     "carrier": "yellow",
     "speech": "blue",
+    "phone": "blue",
     "ingress": "cyan",
     "gateway": "green",
     "worker": "magenta",
@@ -86,6 +88,9 @@ def dev(
             "--redis-port", min=0, max=65_535, help="The port of the embedded Redis; another one when it is in use."
         ),
     ] = 6379,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=16, help="How many workers; one takes over when another dies.")
+    ] = 2,
     *,
     offline: Annotated[
         bool,
@@ -96,8 +101,9 @@ def dev(
     logs: Annotated[bool, typer.Option("--logs", help="Print the whole logs, not only warnings and errors.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not print the logs.")] = False,
 ) -> None:
-    """Run every process in this terminal until Ctrl-C: Redis, ingress, gateway and a worker.
+    """Run every process in this terminal until Ctrl-C: Redis, ingress, gateway and workers.
 
+    With the mock carrier, the page /phone of the gateway is a phone in the browser: call the agent, or let it ring you.
     Uses the Redis of REDIS_URL, else an embedded one whose data is deleted at the end. Without a configuration it runs
     a mock carrier whose simulated callee answers questions: no account, no cost, no real phone call. There the agent
     repeats what it hears, unless --response-model names another; with --offline it is a restaurant that is called by
@@ -114,6 +120,7 @@ def dev(
                 redis_port=redis_port,
                 response_model=response_model,
                 offline=offline,
+                workers=workers,
             )
         )
         try:
@@ -193,16 +200,17 @@ async def _run(stack: DevStack, show: Show, level: Level) -> int:
 
 async def _live(stack: DevStack, children: Children, show: Show) -> ChildEnded:
     """Start everything, print the welcome text, follow the calls, and return when a process ends by itself."""
-    try:
-        await stack.start(children)
-    except ChildEnded as ended:
-        return ended
-    typer.echo(stack.welcome())
-    following = asyncio.create_task(_follow(stack, show))
-    try:
-        return await children.first_ended()
-    finally:
-        await end(following)
+    async with supervising(children, stack.environ) as supervisor:
+        try:
+            await stack.start(children, supervisor)
+        except ChildEnded as ended:
+            return ended
+        typer.echo(stack.welcome())
+        following = asyncio.create_task(_follow(stack, show))
+        try:
+            return await children.first_ended()
+        finally:
+            await end(following)
 
 
 async def _follow(stack: DevStack, show: Show) -> None:

@@ -12,7 +12,7 @@ import json
 import secrets
 import shutil
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +27,7 @@ from voicecall.packages import program, program_environment
 from voicecall.settings import SPEECH_SERVER, ListenAddress, Settings, load_deployment, load_settings
 from voicecall.settings.reading import source
 from voicecall.speech_server.extra import require_extra
-from voicecall.subprocesses import Child, Children
+from voicecall.subprocesses import Child, Children, Ready
 
 __all__ = ["TEST_PHONE", "DevStack", "plan"]
 
@@ -44,14 +44,13 @@ _GUEST: Final = (
     "My name is Ada.",
     "No, thank you. Goodbye.",
 )
-TEST_PHONE: Final[str] = ""
-"""Path of the test phone at the gateway; empty: there is no such page."""
-
-Ready = Callable[[Child], Awaitable[bool]]
+TEST_PHONE: Final = "/phone"
+"""Path of the test phone at the gateway."""
 
 _PROBE_TIMEOUT: Final = aiohttp.ClientTimeout(total=2.0)  # another program may hold the port and not answer
 _CALLEE: Final = "+15550001234"
 _SPEECH_START_S: Final = 90.0  # it loads its models
+_PHONE: Final = "+15550004321"
 
 
 @dataclass(kw_only=True)
@@ -59,7 +58,7 @@ class DevStack:
     """What to start. `redis_port`: of the embedded Redis, None when REDIS_URL names another.
 
     `given`: the environment of this command, and so of the developer's next terminal. `simulated`: with a mock carrier.
-    `offline`: with a speech server.
+    `offline`: with a speech server. `phone`: with the exchange of test phones. `workers`: how many.
     """
 
     given: Mapping[str, str] = field(repr=False)
@@ -69,9 +68,14 @@ class DevStack:
     redis_port: int | None
     simulated: bool
     offline: bool = False
+    phone: bool = False
+    workers: int = 1
 
-    async def start(self, children: Children) -> None:
-        """Start Redis and the carrier first, then the other programs together. Raises ChildEnded."""
+    async def start(self, children: Children, supervisor: Mapping[str, str]) -> None:
+        """Start Redis, the carrier and the phones first, then the other programs together. Raises ChildEnded.
+
+        `supervisor`: variables by which the exchange of test phones finds the supervisor of all these.
+        """
         if self.redis_port is not None:
             command = _redis_command(self.redis_port, self.home)
             await children.start("redis", command, self.environ, self._redis_is_up, needed=True)
@@ -83,6 +87,8 @@ class DevStack:
             )
         if self.simulated:
             await self._start_carrier(children)
+        if self.phone:
+            await self._start_phones(children, supervisor)
         deployed = load_deployment(self.environ)
         ready = {
             "ingress": _answers(f"{deployed.ingress_health.url}/readyz"),
@@ -90,7 +96,8 @@ class DevStack:
             "worker": _worker_is_ready,
         }
         starts = [
-            asyncio.create_task(children.start(role, role_command(role), self.environ, ready[role])) for role in ROLES
+            asyncio.create_task(children.start(role, role_command(role), environ, ready[role]))
+            for role, environ in self._roles()
         ]
         try:
             await asyncio.gather(*starts)
@@ -98,6 +105,11 @@ class DevStack:
             for start in starts:
                 start.cancel()
             await asyncio.gather(*starts, return_exceptions=True)
+
+    def _roles(self) -> list[tuple[str, Mapping[str, str]]]:
+        """Each process and its environment: of several workers only one can serve the health address."""
+        others = {name: value for name, value in self.environ.items() if name != "VOICECALL_WORKER_HEALTH"}
+        return [*((role, self.environ) for role in ROLES), *(("worker", others) for _ in range(self.workers - 1))]
 
     def welcome(self) -> str:
         """The addresses, and the first commands to type."""
@@ -118,10 +130,10 @@ class DevStack:
             "",
             "voicecall dev is ready; Ctrl-C stops every process.",
             f"  gateway  {deployed.gateway_url}  (open it in a browser for the console)",
+            *([f"  phone    {deployed.gateway_url}{TEST_PHONE}  (talk to your agent there)"] if self.phone else []),
             f"  webhook  {self.settings.webhook_url}",
             f"  redis    {where}{note}",
             *([f"  speech   {deployed.speech_server.url}"] if self.offline else []),
-            *([f"  phone    {deployed.gateway_url}{TEST_PHONE}"] if TEST_PHONE else []),
             "",
             "In another terminal:",
             *exports,
@@ -150,6 +162,15 @@ class DevStack:
                 async with http.post(f"{url}/_sim/persona", json=_persona(number, offline=self.offline)) as answer:
                     answer.raise_for_status()
 
+    async def _start_phones(self, children: Children, supervisor: Mapping[str, str]) -> None:
+        """The exchange stands before the simulated carrier, whose numbers it passes on."""
+        command = [*program("voicecall.phone"), "--port", "0", "--number", _PHONE]
+        command += ["--upstream", self.environ["MOCK_API_BASE_URL"]] if self.simulated else []
+        environ = {**self.environ, **supervisor}
+        exchange = await children.start("phone", command, environ, _has_printed_its_url, needed=True)
+        url = json.loads(next(line for line in exchange.lines if line.startswith('{"url"')))["url"]
+        self.environ["MOCK_API_BASE_URL"] = self.environ["VOICECALL_PHONE_URL"] = url
+
     async def _redis_is_up(self, _: Child) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.redis_port or 0), timeout=1.0) as connection:
@@ -168,6 +189,7 @@ def plan(
     redis_port: int,
     response_model: str,
     offline: bool = False,
+    workers: int = 1,
 ) -> DevStack:
     """What to start in this environment. `port` and `response_model` are used where there is no configuration.
 
@@ -201,15 +223,29 @@ def plan(
         embedded = _free(redis_port)
         env["REDIS_URL"] = f"redis://127.0.0.1:{embedded}/0"
     env.pop("VOICECALL_GATEWAY_URL", None)  # the gateway of this system is meant
+    settings = load_settings(env)
+    phone = simulated or _needs_phones(settings, env)
     return DevStack(
         given=environ,
         environ=env,
         home=home,
-        settings=load_settings(env),
+        settings=settings,
         redis_port=embedded,
         simulated=simulated,
+        phone=phone,
+        workers=workers,
         offline=offline,
     )
+
+
+def _needs_phones(settings: Settings, env: dict[str, str]) -> bool:
+    """Whether the configured carrier is the mock, and no program plays it. Sets its secret, if there is none yet."""
+    given = Variables(env)
+    if settings.provider != "mock" or given.get("MOCK_API_BASE_URL", "").strip():
+        return False
+    if not given.get("MOCK_SECRET", "").strip():
+        env["MOCK_SECRET"] = secrets.token_hex(16)
+    return True
 
 
 def _has_configuration(environ: Mapping[str, str]) -> bool:
@@ -311,6 +347,10 @@ def _answers(url: str) -> Ready:
 
 async def _has_printed(child: Child) -> bool:
     return bool(child.lines)
+
+
+async def _has_printed_its_url(child: Child) -> bool:
+    return any(line.startswith('{"url"') for line in child.lines)
 
 
 async def _worker_is_ready(child: Child) -> bool:

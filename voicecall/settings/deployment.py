@@ -58,8 +58,8 @@ class Deployment:
     one token in the long run, `gateway_burst`: at once. `namespace`: prefix of every key and channel in Redis; None:
     the default, which names the database; "": none. `jobs_redis_url`: where dramatiq's queues are; None: with all else.
     `worker_slots`: calls of one worker; `boot_patience_s`: how long it waits for Redis at its start.
-    `speech_server`: where the offline speech server listens; `speech_threads`: inferences of it
-    at a time; 0: one for each core.
+    `speech_server`: where the offline speech server listens; `speech_threads`: inferences of it at a time; 0: one for
+    each core. `phone_url`: the exchange of test phones; None: none.
     """
 
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)  # may hold a password
@@ -77,6 +77,7 @@ class Deployment:
     gateway_burst: int = 1000
     gateway_max_bytes: int = 65_536
     gateway_url: str = "http://127.0.0.1:3335"
+    phone_url: str | None = None
     ingress_health: ListenAddress = ListenAddress("127.0.0.1", 3336)
     worker_health: ListenAddress | None = None
     worker_slots: int = 500
@@ -136,6 +137,7 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
         gateway_burst=reading.count("VOICECALL_GATEWAY_BURST", 1000, range(1, 1_000_001)),
         gateway_max_bytes=reading.count("VOICECALL_GATEWAY_MAX_BYTES", 65_536, range(16_384, 1_048_577)),
         gateway_url=reading.url("VOICECALL_GATEWAY_URL") or ListenAddress(reachable, port).url,
+        phone_url=reading.url("VOICECALL_PHONE_URL"),
         ingress_health=reading.listener("VOICECALL_INGRESS_HEALTH") or ListenAddress("127.0.0.1", 3336),
         worker_health=reading.listener("VOICECALL_WORKER_HEALTH"),
         worker_slots=reading.count("VOICECALL_WORKER_SLOTS", 500, range(1, 1_000_001)),
