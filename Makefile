@@ -41,7 +41,7 @@ demo: $(VENV)/.run $(if $(filter real,$(SPEECH)),$(VENV)/.offline)  ## a whole p
 offline: $(VENV)/.offline  ## installs a voice and speech recognition that need no keys
 
 talk: $(VENV)/.offline  ## the whole system with real voices, without keys
-	@$(BIN)/voicecall dev --offline
+	@$(BIN)/voicecall dev --offline --open
 
 test: $(VENV)/.dev  ## everything but chaos, three processes side by side
 	@$(BIN)/python -m pytest -q -m "not chaos" -n 3 --no-loadscope-reorder

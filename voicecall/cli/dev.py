@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
@@ -96,6 +97,7 @@ def dev(
         bool,
         typer.Option("--offline", help="Speak and listen with real voices, without keys: starts a speech server too."),
     ] = False,
+    opens: Annotated[bool, typer.Option("--open", help="Open the phone in the browser when all is ready.")] = False,
     events: Annotated[bool, typer.Option("--events", help="Print every event instead of the conversation.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print every item of the feed as a line of JSON.")] = False,
     logs: Annotated[bool, typer.Option("--logs", help="Print the whole logs, not only warnings and errors.")] = False,
@@ -124,7 +126,7 @@ def dev(
             )
         )
         try:
-            status = asyncio.run(_run(stack, show, level))
+            status = asyncio.run(_run(stack, show, level, opens=opens))
         except KeyboardInterrupt:  # before the signal handlers were installed
             status = 130
     raise typer.Exit(status)
@@ -166,7 +168,7 @@ def is_problem(line: str) -> bool:
     return not isinstance(entry, dict) or entry.get("level", "info") not in {"info", "debug"}
 
 
-async def _run(stack: DevStack, show: Show, level: Level) -> int:
+async def _run(stack: DevStack, show: Show, level: Level, *, opens: bool) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave children behind
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -179,7 +181,7 @@ async def _run(stack: DevStack, show: Show, level: Level) -> int:
 
     async with Children(say) as children:
         stopping = asyncio.create_task(stop.wait())
-        work = asyncio.create_task(_live(stack, children, show))
+        work = asyncio.create_task(_live(stack, children, show, opens=opens))
         await asyncio.wait((stopping, work), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not work.done():
@@ -198,7 +200,7 @@ async def _run(stack: DevStack, show: Show, level: Level) -> int:
     return EX_CONFIG if ended.status == EX_CONFIG else EX_REFUSED
 
 
-async def _live(stack: DevStack, children: Children, show: Show) -> ChildEnded:
+async def _live(stack: DevStack, children: Children, show: Show, *, opens: bool) -> ChildEnded:
     """Start everything, print the welcome text, follow the calls, and return when a process ends by itself."""
     async with supervising(children, stack.environ) as supervisor:
         try:
@@ -206,6 +208,8 @@ async def _live(stack: DevStack, children: Children, show: Show) -> ChildEnded:
         except ChildEnded as ended:
             return ended
         typer.echo(stack.welcome())
+        if opens and stack.phone_page and not await asyncio.to_thread(webbrowser.open, stack.phone_page):
+            typer.echo(f"no browser was found here: open {stack.phone_page} yourself", err=True)
         following = asyncio.create_task(_follow(stack, show))
         try:
             return await children.first_ended()

@@ -130,7 +130,7 @@ class DevStack:
             "",
             "voicecall dev is ready; Ctrl-C stops every process.",
             f"  gateway  {deployed.gateway_url}  (open it in a browser for the console)",
-            *([f"  phone    {deployed.gateway_url}{TEST_PHONE}  (talk to your agent there)"] if self.phone else []),
+            *([f"  phone    {self.phone_page}  (talk to your agent there)"] if self.phone else []),
             f"  webhook  {self.settings.webhook_url}",
             f"  redis    {where}{note}",
             *([f"  speech   {deployed.speech_server.url}"] if self.offline else []),
@@ -143,6 +143,11 @@ class DevStack:
         if self.simulated and not self.offline:
             lines.append('  voicecall continue -m "And your name?"    # the simulated callee answers questions')
         return "\n".join(lines)
+
+    @property
+    def phone_page(self) -> str:
+        """The address of the test phone; "" where no browser can be a phone."""
+        return f"{load_deployment(self.environ).gateway_url}{TEST_PHONE}" if self.phone else ""
 
     def ports_in_use(self) -> list[int]:
         """The ports of the ingress and the gateway that other programs hold, after our own have ended."""
