@@ -50,12 +50,19 @@ class AgentRunner:
         self._on_first_sentence = on_first_sentence
         self._early = early
         self._epoch = epoch
+        self._is_warm = False
         self._is_first = True  # no sentence of this reply is reported yet
         self._clock = ReplyClock()  # of this reply
         self._taken: EarlyReply | None = None  # this reply, where it was asked for early
         self._failover: Failover | None = None  # of this reply, while it is not reported
         self._said: list[str] = []  # the sentences of this reply
         self._ends_call = False  # with this reply
+
+    def follow(self, call: Call) -> None:
+        """Prepare while the phone rings: open the connection to the agent."""
+        if not self._is_warm and call.leg is not None and not call.is_ending and not call.is_notice:
+            self._is_warm = True
+            self._context.ports.on(call.route).agent.warm()
 
     async def run(self, ask: AskAgent) -> None:
         """Report `AgentSaid` per sentence, then `AgentDone` or `AgentFailed`. Reports nothing when cancelled."""

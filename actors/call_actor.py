@@ -91,12 +91,13 @@ class CallActor(LoopActor):
         )
         self._early = early = EarlyReplies(context, lambda: self._call, speaker, epoch=lease.epoch)
         self._listener = Listener(context, lease, self._report, early)
+        self._agent_runner = AgentRunner(
+            context, self._committed, self._report, speaker.prefetch, early=early, epoch=lease.epoch
+        )
         self._lanes = Lanes(
             commands=Commands(context, lease, self._committed, self._report),
             speaker=speaker,
-            agent_runner=AgentRunner(
-                context, self._committed, self._report, speaker.prefetch, early=early, epoch=lease.epoch
-            ),
+            agent_runner=self._agent_runner,
             on_idle=self._end_if_done,
         )
 
@@ -120,6 +121,7 @@ class CallActor(LoopActor):
             self._timers.arm(call.timers)
             self._listener.follow(call)
             self._speaker.follow(call)
+            self._agent_runner.follow(call)
         _log.info("call activated", extra=self._facts)
 
     def on_receive(self, message: object) -> None:
@@ -240,6 +242,7 @@ class CallActor(LoopActor):
         self._timers.arm(call.timers)
         self._listener.follow(call)
         self._speaker.follow(call)
+        self._agent_runner.follow(call)
         self._early.follow(call, events)
         self._lanes.drop_settled(call.pending)
         self._lanes.run(folded.effects)

@@ -34,7 +34,7 @@ from voicecall.call.ids import NodeId, RequestId, StreamId
 from voicecall.call.policy import Preemptive, TurnPolicy
 from voicecall.call.state import Party
 from voicecall.metrics import PREEMPTIVE, PREEMPTIVE_WASTED
-from voicecall.ports import Clear, MediaItem, Play, Question, TurnText, Usage
+from voicecall.ports import Agent, Clear, MediaItem, Play, Question, TurnText, Usage
 
 OPENED = StreamOpened(stream=StreamId("s-1"), ingress=NodeId("ingress-1"), leg=LEG, pauses=True)
 
@@ -412,7 +412,7 @@ _CALLS, _TURNS = 25, 40
 _WORDS = ("alpha", "bravo", "charlie", "delta", "foxtrot", "golf", "hotel", "india", "juliet")
 
 
-class MarkedAgent:
+class MarkedAgent(Agent):
     """Writes the number of its request into each sentence of a reply, and remembers which was asked what."""
 
     is_discardable = True

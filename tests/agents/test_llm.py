@@ -37,7 +37,7 @@ ASKED = question((Party.BOT, "Hello!"), (Party.USER, "what time is it"))
 @asynccontextmanager
 async def served(handler: Handler, **options: Any) -> AsyncIterator[ChatModel]:
     app = web.Application()
-    app.router.add_post("/v1/chat/completions", handler)
+    app.router.add_route("*", "/v1/chat/completions", handler)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -210,6 +210,35 @@ async def test_a_tool_is_run_and_its_result_goes_back_to_the_model() -> None:
     assert steps == [AgentConnected(), ToolStarted("clock"), ToolEnded("clock"), AgentConnected(), AgentWrote()]
     assert rounds[0]["tools"][0]["function"]["name"] == "clock"
     assert rounds[1]["messages"][-1] == {"role": "tool", "tool_call_id": "t1", "content": "clock{} says 12:00"}
+
+
+async def test_a_connection_that_was_opened_ahead_is_the_one_that_the_question_takes() -> None:
+    asked: list[tuple[str, object]] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        asked.append((request.method, request.transport.get_extra_info("peername")))
+        if request.method == "OPTIONS":
+            return web.Response(status=405)
+        return await streaming(chunk({"content": "Noon."}), b"data: [DONE]\n\n")(request)
+
+    async with served(handler) as model:
+        model.warm()
+        while not asked:  # noqa: ASYNC110  the server notes it
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.1)  # its answer arrives, and the connection is free
+        assert await reply_of(model) == "Noon."
+        await model.close()
+    assert [method for method, _ in asked] == ["OPTIONS", "POST"]
+    assert len({peer for _, peer in asked}) == 1
+
+
+async def test_an_agent_that_cannot_be_reached_ahead_is_no_error() -> None:
+    async with aiohttp.ClientSession() as http:
+        model = ChatModel(http, base_url="http://127.0.0.1:9", api_key=None, model="m")
+        model.warm()
+        await asyncio.sleep(0.1)
+        await model.close()
 
 
 async def test_a_request_is_discardable_unless_tools_run_in_it() -> None:

@@ -30,7 +30,9 @@ _SPEECH_KNOWN = {
     "voicecall/manifests/__init__.py": "the list of manifests, and the default of `responseModel`",
     "voicecall/manifests/compatible.py": "the other name of a voice is that of the protocol it speaks",
     "voicecall/manifests/models.py": "the services of language models, which all offer the protocol of one of them",
+    "voicecall/manifests/whisper.py": "likewise, of recognition",
     "voicecall/settings/model/settings.py": "the default of `responseModel`",
+    "voicecall/settings/reading/retired.py": "only its maker ends a model: another address has its own",
     "voicecall/settings/model/speech.py": "keys of `streaming` itself, and the names of native voices",
     "voicecall/settings/reading/unsupported.py": "services of the original that are not offered here",
 }

@@ -446,6 +446,10 @@ class ScriptedAgent:
         self.questions: list[Question] = []
         self.cancelled = 0
         self.is_discardable = False
+        self.warmed = 0
+
+    def warm(self) -> None:
+        self.warmed += 1
 
     async def reply(self, question: Question) -> AsyncIterator[str | EndCall]:
         self.questions.append(question)

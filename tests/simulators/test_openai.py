@@ -163,7 +163,7 @@ async def test_a_reply_can_break_off(simulator: aiohttp.ClientSession) -> None:
 async def test_a_reply_may_be_filtered_or_a_refusal(simulator: aiohttp.ClientSession) -> None:
     rules = [
         {"match": "rude", "reply": "", "finish": "content_filter"},
-        {"match": "weapon", "reply": "I cannot help with that.", "refusal": True},
+        {"match": "weapon", "refusal": "I cannot help with that."},
     ]
     await script(simulator, chat={"rules": rules})
     for words, text, refusal, finish in (

@@ -174,7 +174,7 @@ def test_an_eager_end_is_asked_for_only_where_partials_are_wanted() -> None:
         ("openai", {}, False),
         ("openai", {"model": "gpt-live-transcribe"}, True),
         ("elevenlabs", {}, False),
-        ("whisper", {"baseUrl": "http://127.0.0.1:9"}, False),
+        ("compatible", {"baseUrl": "http://127.0.0.1:9"}, False),
     ],
 )
 async def test_which_services_find_likely_ends(name: str, block: dict[str, str], *, finds: bool) -> None:

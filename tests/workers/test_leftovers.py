@@ -28,12 +28,13 @@ from workers.node import Node
 
 _SYSTEM = SYSTEMS["together"]
 _MODELS = {"model silent", "model dripping", "model cut before a word"}
+_PROBED = (" busy", " rushed", " unlocked")
 _TALKS = [
     replace(talk, system=_SYSTEM.name)
     for talk in CONVERSATIONS
-    if talk.name in _MODELS or (talk.system == _SYSTEM.name and " busy" not in talk.name)
+    if talk.name in _MODELS or (talk.system == _SYSTEM.name and not any(name in talk.name for name in _PROBED))
 ]
-"""Without those whose service asks for half a minute of patience: until then it is probed, as it should be."""
+"""Without those whose service asks for patience or refuses the key: it is probed after the call, as it should be."""
 
 
 def tasks() -> Counter[str]:

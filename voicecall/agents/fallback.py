@@ -59,6 +59,12 @@ class FallbackAgent(Agent):
                 self._raise_if_another_can_go_on({**asked.failures, asked.answering: failure}, asked.answering)
             raise
 
+    def warm(self) -> None:
+        """Warm the agent that would answer now."""
+        agent = next((agent for agent in self._chain.providers if not agent.is_passed_over), None)
+        if agent is not None:
+            agent.port.warm()
+
     async def close(self) -> None:
         await self._chain.close()
         for agent in self._chain.providers:

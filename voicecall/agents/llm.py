@@ -19,6 +19,7 @@ import orjson
 
 from voicecall.agents.prompt import messages_of
 from voicecall.agents.stream import ModelStream, ToolCall, error_code
+from voicecall.aio import end
 from voicecall.errors import FailureKind, ServiceError, ServiceTimeout
 from voicecall.http_client import may_pass, post, retry_after_s
 from voicecall.ports import Agent, AgentConnected, AgentWrote, OnStep, Question, ToolEnded, ToolStarted, Usage
@@ -89,6 +90,7 @@ class ChatModel(Agent):
         self._tools = [tool.schema() for tool in tools]
         self._tool_names = frozenset(tool.name for tool in tools)
         self._run_tool = run_tool
+        self._warming: asyncio.Task[None] | None = None
 
     @property
     def is_discardable(self) -> bool:
@@ -110,8 +112,23 @@ class ChatModel(Agent):
             messages += await self._results(calls, self._run_tool, question)
         raise ServiceError(_SERVICE, f"the model called tools {_TOOL_ROUNDS} times in a row", retryable=False)
 
+    def warm(self) -> None:
+        """Open a connection for the first question: by `OPTIONS`, which asks nothing of the model."""
+        if self._warming is None or self._warming.done():
+            self._warming = asyncio.ensure_future(self._connect())
+
     async def close(self) -> None:
-        """Nothing is open between replies."""
+        """Nothing is open between replies, but a connection that is being opened."""
+        if self._warming is not None:
+            await end(self._warming)
+
+    async def _connect(self) -> None:
+        try:
+            # Without the key: any answer will do.
+            async with self._http.options(self._url, timeout=aiohttp.ClientTimeout(total=self._connect_s)) as answer:
+                await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            _log.debug("connection not opened ahead", extra={"error": type(error).__name__})
 
     async def _results(self, calls: list[ToolCall], run: RunTool, question: Question) -> list[dict[str, Any]]:
         """Run the tools at once. Returns the messages with the calls and their results for the model."""

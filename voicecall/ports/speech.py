@@ -244,6 +244,10 @@ class Agent(Protocol):
         """
         return False
 
+    def warm(self) -> None:
+        """A call is expected to ask soon: begin to open what takes time. Returns at once and never raises."""
+        return
+
     def reply(self, question: Question) -> AsyncIterator[ReplyPiece]:
         """The reply, in pieces of any length as they come. Raises ServiceError. Closing the iterator cancels it.
 
