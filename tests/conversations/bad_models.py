@@ -65,7 +65,7 @@ MODEL: Final = (
     _model(
         "dripping",
         "a dripping matter",
-        {"reply": _DRIPS, "per_token_ms": 250},
+        {"reply": _DRIPS, "per_token_ms": 350},
         _FILLERS[0],
         Whole(_DRIPS),
         answer="the well",

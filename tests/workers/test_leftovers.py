@@ -20,6 +20,7 @@ from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import QUEUE
 from voicecall.bus.live import LiveCalls
 from voicecall.call.ids import NodeId
+from voicecall.probes import Prober
 from voicecall.process import configuration
 from voicecall.speech.tts.clip import apology
 from workers.adapters import open_ports
@@ -28,19 +29,19 @@ from workers.node import Node
 
 _SYSTEM = SYSTEMS["together"]
 _MODELS = {"model silent", "model dripping", "model cut before a word"}
-_PROBED = (" busy", " rushed", " unlocked")
 _TALKS = [
     replace(talk, system=_SYSTEM.name)
     for talk in CONVERSATIONS
-    if talk.name in _MODELS or (talk.system == _SYSTEM.name and not any(name in talk.name for name in _PROBED))
+    if talk.name in _MODELS or (talk.system == _SYSTEM.name and " busy" not in talk.name)
 ]
-"""Without those whose service asks for patience or refuses the key: it is probed after the call, as it should be."""
+"""Without those whose service asks for half a minute of patience: it is passed over by all calls."""
 
 
 def tasks() -> Counter[str]:
-    """How many tasks of this loop run which coroutine."""
+    """How many tasks of this loop run which coroutine; without the probes of services, which outlive the calls."""
     running = (task.get_coro() for task in asyncio.all_tasks() if task is not asyncio.current_task())
-    return Counter(getattr(coroutine, "__qualname__", repr(coroutine)) for coroutine in running)
+    names = [getattr(coroutine, "__qualname__", repr(coroutine)) for coroutine in running]
+    return Counter(name for name in names if name != Prober._until_closed.__qualname__)
 
 
 def tells(outcome: Outcome, wrong: Complaint) -> bool:
