@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import statistics
 import subprocess
 import sys
 import time
@@ -107,17 +108,17 @@ async def test_a_dead_collector_costs_the_spans_and_a_line_of_the_log(
         )
         assert traces is not None
         with caplog.at_level(logging.WARNING):
-            slowest = 0.0
+            took = []
             for _ in range(2000):  # more than the queue holds
                 started = time.perf_counter()
                 traces.record(CALL, SPANS[:1])
-                slowest = max(slowest, time.perf_counter() - started)
+                took.append(time.perf_counter() - started)
             started = time.monotonic()
             await asyncio.to_thread(traces.close, 3.0)
             took_s = time.monotonic() - started
             while not [r for r in caplog.records if r.message == "traces not exported"]:  # noqa: ASYNC110  a thread
                 await asyncio.sleep(0.02)
-    assert slowest < 0.5  # half of what one request to this collector takes
+    assert statistics.median(took) < 0.1  # a request to a collector that hangs takes a second
     assert took_s < 8
     assert {r.levelname for r in caplog.records if r.message == "traces not exported"} == {"WARNING"}
     assert not [r for r in caplog.records if r.name.startswith("opentelemetry")]
