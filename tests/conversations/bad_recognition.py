@@ -87,8 +87,13 @@ def _relieved(
 
 
 RELIEVED: Final = (
-    _relieved("unavailable", "nl", "the weather unlocked", fault("deepgram", "listen", "=nl", status=503)),
-    _relieved("busy", "it", "the weather in a rush", fault("deepgram", "listen", "=it", status=429, retry_after_s=30)),
+    _relieved(
+        "busy",
+        "it",
+        "the weather in a rush",
+        fault("deepgram", "listen", "=it", status=429, retry_after_s=30),
+        system="busy",  # with every call
+    ),
     _relieved("hanging", "pt", "the weather unanswered", fault("deepgram", "listen", "=pt", hang=True)),
     _relieved(
         "refused twice",

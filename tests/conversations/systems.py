@@ -117,6 +117,7 @@ SYSTEMS: Final = {
             config={"responseFirstTokenTimeoutMs": 1500},
         ),
         System(name="refused", carrier="mock", stt=("deepgram", "elevenlabs", "compatible"), voices=("compatible",)),
+        System(name="busy", carrier="mock", stt=("deepgram", "elevenlabs", "compatible"), voices=("compatible",)),
         System(name="scribe", carrier="telnyx", stt=("elevenlabs",), voices=("deepgram",)),
         System(name="whisper", carrier="plivo", stt=("compatible",), voices=("compatible",)),
     )
