@@ -118,10 +118,7 @@ async def barge_in(stage: Stage) -> None:
 
 
 async def cough(stage: Stage) -> None:
-    """A16: a cough in the middle of a reply costs nothing of it: every character is heard, and in order.
-
-    Playback goes on with the frame at which it paused; when that was heard already, so is a part of its character.
-    """
+    """A16: a cough in the middle of a reply costs nothing of it: every character is heard, once."""
     to = await stage.person(
         {"wait_heard": GREETING},
         {"say": "a tale please"},
@@ -133,8 +130,7 @@ async def cough(stage: Stage) -> None:
     leg = await stage.leg(record)
     heard = await stage.heard_across_pauses(leg["sid"])
     assert all(each.complete for each in heard)
-    whole, text = f"{GREETING} {TALE}", " ".join(each.text for each in heard)
-    assert text in {whole, *(whole[:at] + whole[at - 1] + whole[at:] for at in range(1, len(whole)))}
+    assert " ".join(each.text for each in heard) == f"{GREETING} {TALE}"
     if stage.streaming:  # a carrier's own voice may be reported long after it: at a hang-up the record is an estimate
         assert " ".join(ours(record)) == f"{GREETING} {TALE}"
     assert len([clear for stream in leg["streams"] for clear in stream["clears"]]) == int(stage.streaming)
