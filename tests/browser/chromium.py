@@ -12,7 +12,7 @@ from playwright.async_api import Browser, async_playwright
 __all__ = ["MISSING", "chromium_path", "is_required", "launched", "skip_without_chromium"]
 
 MISSING: Final = (
-    "CHROMIUM IS NOT INSTALLED: the pages in tests/browser were NOT tested; "
+    "CHROMIUM IS NOT INSTALLED: the pages of the gateway were NOT tested; "
     "get it with: apt-get install chromium (or set VOICECALL_CHROMIUM to its path)"
 )
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")

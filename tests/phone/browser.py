@@ -1,7 +1,5 @@
-"""The distribution's Chromium, driven by Playwright: where it is, and what its fake microphone hears."""
+"""The distribution's Chromium, driven by Playwright, and what its fake microphone hears."""
 
-import os
-import shutil
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,23 +9,20 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright
 
 from simulators.tones import encode_pcm16
+from tests.browser.chromium import MISSING, chromium_path, is_required
 
-__all__ = ["MISSING", "chromium", "question", "require_chromium", "run_js"]
+__all__ = ["chromium", "question", "require_chromium", "run_js"]
 
-MISSING = "CHROMIUM IS MISSING: the test phone was NOT tested; `apt-get install chromium`, or name one in CHROMIUM"
 _RATE = 48_000
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
 # No sandbox: containers lack what it needs. Every page is the gateway's own.
 _ARGUMENTS = ("--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
 
 def require_chromium() -> str:
     """The program. Skips loudly without one; fails where it is required."""
-    found = os.environ.get("CHROMIUM") or next((path for name in _NAMES if (path := shutil.which(name))), None)
+    found = chromium_path()
     if found is None:
-        if os.environ.get("CI") or os.environ.get("VOICECALL_REQUIRE_CHROMIUM") == "1":
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
+        (pytest.fail if is_required() else pytest.skip)(MISSING)
     return found
 
 
