@@ -75,6 +75,8 @@ class ListenDo(Do):
     """socket: send nonsense before everything else. words: now."""
     drop: bool = False
     """words: reset the socket now."""
+    endless: bool = False
+    """words: report what was recognised of this turn again and again, and never its end."""
     drop_after_ms: int | None = Field(default=None, ge=1)
     """socket: reset it when that much audio has come."""
     duplicate: bool = False

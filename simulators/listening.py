@@ -95,6 +95,8 @@ class Listening:
         self._socket = web.WebSocketResponse(compress=False)
         self._is_mute = False
         self._progress_ms = 0
+        self._is_endless = False  # this turn
+        self._unended = ""  # the words of one whose end is not reported
         self._late: set[asyncio.Task[None]] = set()
         self.hearing = Hearing(silence_ms=self.ends_after_ms(), at_symbol=script.end_on_symbol)
 
@@ -174,11 +176,12 @@ class Listening:
             await self._fail_in_turn(text)
         if self.hearing.now_ms - self._progress_ms >= _PROGRESS_MS:
             self._progress_ms = self.hearing.now_ms
-            await self.progress(self.hearing.so_far)
+            await self.progress(self.hearing.so_far or self._unended)
 
     async def _fail_in_turn(self, text: str) -> None:
         do = self._script.rules.take("words", text)
         self._is_mute = self._is_mute or do.mute
+        self._is_endless = self._is_endless or do.endless
         for nonsense in GARBAGE if do.garbage else ():
             await self._socket.send_str(nonsense)
         if do.drop:
@@ -187,7 +190,10 @@ class Listening:
 
     async def _report(self, fact: Fact) -> None:
         if isinstance(fact, SpeechStarted):
+            self._is_endless, self._unended = False, ""
             await self.started(fact.at_ms)
+        elif self._is_endless:
+            self._unended = fact.text
         else:
             await self.end_turn(fact.text, fact.at_ms)
 

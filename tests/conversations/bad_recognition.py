@@ -83,7 +83,8 @@ def _relieved(
     name: str, language: str, words: str, *faults: Fault, system: str = "together", **more: Any
 ) -> Conversation:
     """Another service hears the same words. The language gives the line recognition of its own."""
-    return _recognition(name, words, faults=faults, system=system, line=Line(language=language), within_ms=5000, **more)
+    more = {"within_ms": 5000, **more}
+    return _recognition(name, words, faults=faults, system=system, line=Line(language=language), **more)
 
 
 RELIEVED: Final = (
@@ -112,6 +113,13 @@ RELIEVED: Final = (
     ),
     _relieved(
         "owes a transcript", "pl", "the weather unwritten", fault("deepgram", "transcript", "unwritten", hang=True)
+    ),
+    _relieved(
+        "never ends a turn",
+        "en-IE",
+        "the weather without an end",
+        fault("deepgram", "words", "without an", endless=True),
+        within_ms=12_000,  # Flux itself may wait five seconds
     ),
     _relieved("is slow", "en-IN", "the weather late", fault("deepgram", "transcript", "weather late", delay_ms=1000)),
 )

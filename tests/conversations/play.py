@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from simulators.stack import Stack
 from simulators.stack.clients import Simulator
-from simulators.tones import decode_all, mulaw_from_pcm16, pcm16_from_mulaw
-from tests.contract.conformance.stage import Stage, lines
+from simulators.tones import mulaw_from_pcm16, pcm16_from_mulaw
+from tests.contract.conformance.stage import Stage, decode_across_pauses, lines
 from tests.contract.conformance.ways import way_of
 from tests.conversations.judge import Complaint, Evidence, Said, complaints, waits_of
 from tests.conversations.replayed import replayed
@@ -179,7 +179,7 @@ async def _over(stage: Stage, **named: str) -> Any:
 async def _evidence(stage: Stage, talk: Conversation, leg: Any, record: Any) -> Evidence:
     wav = await stage.stack.carrier.read(f"/_sim/calls/{leg['sid']}/audio.wav")
     left = memoryview(wav[44:]).cast("h")[::2].tobytes()
-    heard = await asyncio.to_thread(decode_all, mulaw_from_pcm16(left), silence_ms=3000)
+    heard = await asyncio.to_thread(decode_across_pauses, mulaw_from_pcm16(left))
     frames = [left[at : at + _FRAME] for at in range(0, len(left) - _FRAME + 1, _FRAME)]
     sounding = [number for number, frame in enumerate(frames) if any(frame)]
     recorded = lines(record)

@@ -159,6 +159,7 @@ class Bench:
             link=service.link,
             detector=service.detector,
             piece=service.piece,
+            patience_s=service.patience_s,
             breaker=breaker,
         )
 
@@ -190,6 +191,21 @@ def feed(session: SttSession, mulaw: bytes) -> None:
     """Frame by frame, as a carrier sends it."""
     for frame in Framer().feed(mulaw):
         session.feed(frame)
+
+
+async def texts_in_silence(session: SttSession, heard: Ears) -> list[str]:
+    """The next text, while the line goes on to carry silence."""
+
+    async def carry() -> None:
+        while True:
+            session.feed(SILENT_FRAME * 4)
+            await asyncio.sleep(0.08)
+
+    line = asyncio.create_task(carry())
+    try:
+        return await heard.texts(1)
+    finally:
+        line.cancel()
 
 
 # --- what every service must do
@@ -366,6 +382,29 @@ async def test_another_service_takes_over_from_one_that_falls_silent_in_mid_turn
         await heard.until(SpeechStarted)
         feed(session, 2 * SILENCE)
         assert (await heard.texts(1))[-1] == "is there anyone at home"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS[2:4], ids=str)
+async def test_another_service_takes_over_from_one_that_never_ends_a_turn(bench: Bench, protocol: Protocol) -> None:
+    """It reports the same words again and again, to a caller who waits for an answer."""
+    await bench.script(protocol, {"where": "words", "match": "anyone at", "do": {"endless": True}})
+    services = bench.service(protocol, eotTimeoutMs=500), bench.service(_OTHER[protocol.name])
+    async with bench.listening(*services, transcript_s=0.2) as (session, heard):
+        feed(session, encode_mulaw("is there anyone at home"))
+        await heard.until(SpeechStarted)
+        assert await texts_in_silence(session, heard) == ["is there anyone at home"]
+
+
+async def test_a_service_without_another_is_asked_once_more_when_it_never_ends_a_turn(bench: Bench) -> None:
+    """The next connection gets the turn from its beginning."""
+    flux = PROTOCOLS[3]
+    await bench.script(flux, {"where": "words", "match": "anyone at", "times": 1, "do": {"endless": True}})
+    service = bench.service(flux, eotTimeoutMs=500)
+    async with bench.listening(service, transcript_s=0.2, retry_delays_s=(0.1,)) as (session, heard):
+        feed(session, encode_mulaw("is there anyone at home"))
+        await heard.until(SpeechStarted)
+        assert await texts_in_silence(session, heard) == ["is there anyone at home"]
+        assert len(await bench.lines(flux)) == 2
 
 
 @pytest.mark.parametrize("protocol", [*PROTOCOLS[:2], PROTOCOLS[-1]], ids=str)

@@ -28,6 +28,7 @@ __all__ = [
     "TALE",
     "TALK",
     "Stage",
+    "decode_across_pauses",
     "lines",
     "ours",
     "texts",
@@ -45,6 +46,7 @@ TALE = (
 )
 PLACES = 24
 PLACES_OF_CALLERS = 4
+_FRAME = 160
 _REPLIES = {
     "weather": "It is raining.",
     "pressed 42": "Forty-two it is.",
@@ -173,10 +175,10 @@ class Stage:
         return await self.stack.carrier.until(f"/_sim/calls/{sid}", good, within_s=within_s)
 
     async def heard_across_pauses(self, sid: str) -> list[Ended]:
-        """The utterances that were heard on a leg; a pause of less than three seconds ends none."""
+        """The utterances that were heard on a leg, as `decode_across_pauses` reads them."""
         wav = await self.stack.carrier.read(f"/_sim/calls/{sid}/audio.wav")
         left = memoryview(wav[44:]).cast("h")[::2].tobytes()
-        return await asyncio.to_thread(decode_all, mulaw_from_pcm16(left), silence_ms=3000)
+        return await asyncio.to_thread(decode_across_pauses, mulaw_from_pcm16(left))
 
     async def legs_to(self, to: str) -> list[str]:
         """The carrier's ids of every call it made to this number."""
@@ -195,6 +197,23 @@ class Stage:
     async def complaints(self, sid: str) -> list[Any]:
         """The protocol errors that the carrier found on one leg."""
         return [*await self.reported_of(sid, "error"), *await self.reported_of(sid, "stream.error")]
+
+
+def decode_across_pauses(mulaw: bytes) -> list[Ended]:
+    """The utterances of a recording; a pause of less than three seconds ends none.
+
+    The one frame that playback may repeat after a pause (docs/voice.md) is read once; any other that is heard twice, or
+    not at all, shows.
+    """
+    frames = [mulaw[at : at + _FRAME] for at in range(0, len(mulaw), _FRAME)]
+    kept: list[bytes] = []
+    last, is_silent = b"", False
+    for frame in frames:
+        was_silent, is_silent = is_silent, frame == frame[:1] * len(frame)
+        if not (was_silent and frame == last):
+            kept.append(frame)
+        last = last if is_silent else frame
+    return decode_all(b"".join(kept), silence_ms=3000)
 
 
 def texts(leg: Any) -> list[str]:

@@ -46,6 +46,7 @@ def build(block: DeepgramRecognition, http: aiohttp.ClientSession) -> Service:
             model=model,
             link=lambda likely_ends: SocketLink(FluxWire(block, likely_ends=likely_ends), http),
             piece=_EIGHTY_MS,
+            patience_s=block.eot_timeout_ms / 1000,
             likely_ends=True,
         )
     return Service(

@@ -202,7 +202,8 @@ class Service:
     `link` makes a connection that is not opened yet; its argument says whether likely ends of turns are wanted.
     `detector` is our own speech detection, for a service without one: only speech is sent, and each pause commits.
     `piece`: bytes that are sent at a time at least. `silence_ms`: the pause after which it reports that the caller has
-    stopped; None where it does not depend on a pause. `likely_ends`: it finds likely ends of turns. `stable_partials`:
+    stopped; None where it does not depend on a pause. `patience_s`: the longest pause that it takes for one within a
+    turn. `likely_ends`: it finds likely ends of turns. `stable_partials`:
     its partial transcripts only ever grow, while the caller speaks.
     """
 
@@ -212,6 +213,7 @@ class Service:
     detector: Callable[[], VoiceActivity] | None = None
     piece: int = 160
     silence_ms: int | None = None
+    patience_s: float = 0.0
     likely_ends: bool = False
     stable_partials: bool = False
     breaker: Breaker = field(default_factory=Breaker)

@@ -225,7 +225,7 @@ class Session:
     async def _exchange(self, service: Service, link: Link) -> NoReturn:
         sender = asyncio.create_task(self._send(service, link), name=f"stt audio {self._call}")
         try:
-            async with self._answers.begin(is_limited=self._roster.has_another):
+            async with self._answers.begin(has_another=self._roster.has_another, pause_s=service.patience_s):
                 async for signals in link.signals():
                     self._answers.answered()
                     for signal in signals:
@@ -324,6 +324,7 @@ class Session:
         self._report_transcripts(self._transcripts.completed(item, text))
 
     def _on_partial(self, text: str, *, is_likely_end: bool) -> None:
+        self._answers.recognised(text)
         if self._partials is not None and not self._closed:
             is_stable = self._service.stable_partials
             self._partials.put(PartialTranscript(text=text, is_likely_end=is_likely_end, is_stable=is_stable))
