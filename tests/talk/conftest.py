@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from simulators.stack.redis import free_port
+from tests.phone.browser import require_chromium
 from tests.phone.stack import Program
+from tests.talk.firefox import require_firefox
 
 _ROOT = Path(__file__).resolve().parents[2]
 _RECIPE = re.compile(r"^talk:.*\n\t@\$\(BIN\)/voicecall (.*)$", re.MULTILINE)
@@ -18,15 +20,25 @@ _RECIPE = re.compile(r"^talk:.*\n\t@\$\(BIN\)/voicecall (.*)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Talk:
-    """`page`: what the command opened in the browser; `speech`: the speech server; `started`: on time.monotonic."""
+    """`page`: what the command opened in the browser, after `ready_s`; `speech`: the speech server."""
 
     page: str
     speech: str
-    started: float
+    ready_s: float
 
     @property
     def gateway(self) -> str:
         return self.page.removesuffix("/phone")
+
+
+@pytest.fixture(scope="package")
+def program() -> str:
+    return require_chromium()
+
+
+@pytest.fixture(scope="package")
+def firefox_program() -> str:
+    return require_firefox()
 
 
 @pytest.fixture(scope="package")
@@ -40,11 +52,10 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
     program = Program(_command(), _environment(home, opener))
     try:
         speech = program.wait_for("  speech ").split()[1]
-        program.wait_for("voicecall tail")
         while not opened.exists():
             assert time.monotonic() < started + 90, "".join(program.lines)
             time.sleep(0.05)
-        yield Talk(page=opened.read_text(), speech=speech, started=started)
+        yield Talk(page=opened.read_text(), speech=speech, ready_s=time.monotonic() - started)
     finally:
         program.stop()
 
