@@ -36,6 +36,7 @@ def test_a_question_into_the_microphone_is_answered_aloud_though_the_worker_is_k
     """
     answer = answers([QUESTION])[0].sentences
     sentences = [spoken(talk.speech, text) for text in answer]
+    began = time.monotonic()
     with (
         sync_playwright() as playwright,
         chromium(playwright, program, _asking(tmp_path / "microphone.wav")) as browser,
