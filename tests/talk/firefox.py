@@ -36,7 +36,7 @@ _PREFERENCES: Final = {
     "toolkit.telemetry.reportingpolicy.firstRun": False,
 }
 _START_S: Final = 60.0
-_LISTENS: Final = re.compile(r"WebDriver BiDi listening on (ws://\S+)")
+_LISTENS: Final = re.compile(r"WebDriver BiDi listening on (ws://\S+)\n")
 
 
 def require_firefox() -> str:
@@ -57,31 +57,32 @@ async def firefox(program: str, home: Path, sound: Sound) -> AsyncIterator["Tab"
     profile.mkdir()
     lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in _PREFERENCES.items())
     (profile / "user.js").write_text("".join(lines), encoding="utf-8")
-    process = await asyncio.create_subprocess_exec(
-        *(program, "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"),
-        env={**os.environ, "HOME": str(home), **sound.environment},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    with (home / "firefox.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(program, "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"),
+            env={**os.environ, "HOME": str(home), **sound.environment},
+            stdout=log,
+            stderr=log,
+        )
     try:
-        address = await asyncio.wait_for(_address(process), _START_S)
+        address = await _address(process, Path(log.name))
         async with aiohttp.ClientSession() as http, http.ws_connect(f"{address}/session", max_msg_size=0) as socket:
             yield await Tab.first(socket)
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
-        await asyncio.wait_for(process.communicate(), _START_S)
+        await asyncio.wait_for(process.wait(), _START_S)
 
 
-async def _address(process: asyncio.subprocess.Process) -> str:
+async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
     """Where it listens for commands."""
-    assert process.stderr is not None
-    printed = []
-    while line := (await process.stderr.readline()).decode(errors="replace"):
-        printed.append(line)
-        if found := _LISTENS.search(line):
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline and process.returncode is None:
+        printed = await asyncio.to_thread(log.read_text, errors="replace")
+        if found := _LISTENS.search(printed):
             return found[1]
-    raise AssertionError(f"Firefox ended: {''.join(printed)}")
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"Firefox does not listen: {printed}")
 
 
 class Tab:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 async def test_a_call_in_firefox_is_heard_and_answered(firefox_program: str, talk: Talk, tmp_path: Path) -> None:
-    """A recorded question into the microphone: the whole answer is heard, to the byte. Then one types."""
+    """A recorded question into the microphone: the whole answer is heard, to the byte. Then one is muted, and types."""
     said = await asyncio.gather(
         *(asyncio.to_thread(spoken, talk.speech, text) for text in (GREETING, *answers([QUESTION])[0].sentences))
     )
@@ -29,9 +29,12 @@ async def test_a_call_in_firefox_is_heard_and_answered(firefox_program: str, tal
         await sound.speak(RECORDING)
         await tab.until(lambda: _has_heard(tab, *said), "the answer is heard")
         assert await _is(tab, "voicecallPhone.facts().microphone")
+        await tab.click("#mute")
+        await sound.speak(RECORDING)
         await tab.click("#typed")
         await tab.type("How are you?")
         await tab.until(lambda: _shows(tab, "#words", "the soup smells wonderful"), "the second answer")
+        assert await tab.read("document.querySelectorAll('#words .caller').length") == 2
         await tab.click("#hangup")
         await tab.until(lambda: _shows(tab, "#state", "has ended"), "the end")
 

@@ -1,6 +1,7 @@
 """`make talk`, as its first user has it: a question into the microphone, and a spoken answer, without a key."""
 
 import base64
+import os
 import time
 import wave
 from pathlib import Path
@@ -58,12 +59,17 @@ def test_a_question_into_the_microphone_is_answered_aloud_though_the_worker_is_k
         assert not phone.errors
     with capsys.disabled():
         print(f"make talk: ready after {talk.ready_s:.1f} s, the spoken answer after {took_s:.1f} s")  # noqa: T201 - a measurement
-    assert took_s < _BAR_S
+    assert took_s < _BAR_S * _crowd()
     places = [heard_whole(sentence, played) for sentence in sentences]
     assert [len(place) for place in places] == [1] * len(answer)
     assert sorted(places) == places
     heard = Transcription(threads=1).text_of(played)
     assert ends_alike(f"{ENGLISH.cut_off} {' '.join(answer)}", heard), heard
+
+
+def _crowd() -> float:
+    """How many times the machine's processors are asked for, beyond twice: 1 on one that this test has to itself."""
+    return max(1.0, os.getloadavg()[0] / (2 * (os.cpu_count() or 1)))
 
 
 def _asking(path: Path) -> Path:
