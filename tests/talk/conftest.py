@@ -25,6 +25,7 @@ class Talk:
     page: str
     speech: str
     ready_s: float
+    program: Program
 
     @property
     def gateway(self) -> str:
@@ -55,9 +56,10 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
         while not opened.exists():
             assert time.monotonic() < started + 90, "".join(program.lines)
             time.sleep(0.05)
-        yield Talk(page=opened.read_text(), speech=speech, ready_s=time.monotonic() - started)
+        yield Talk(page=opened.read_text(), speech=speech, ready_s=time.monotonic() - started, program=program)
     finally:
         program.stop()
+    assert (program.process.returncode, program.lines[-1]) == (0, "stopping…\n")
 
 
 def _command() -> list[str]:

@@ -21,7 +21,7 @@ from voicecall.speech_server.transcription import Transcription
 
 pytestmark = pytest.mark.timeout(240)
 
-_ASKS_AFTER_S = 7.0
+_ASKS_AFTER_S = 5.0
 """From the click to the question: the greeting is said first."""
 _BAR_S = 60.0
 """From the command to the spoken answer, with the browser's start."""
