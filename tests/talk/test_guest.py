@@ -15,7 +15,7 @@ async def test_offline_a_guest_talks_to_a_restaurant(talk: Talk) -> None:
     lines = talk.program.lines
     already = len(lines)
     async with AsyncVoicecall(talk.gateway) as gateway:
-        call = (await gateway.initiate("Good evening.", mode="conversation")).call_id
+        call = await gateway.initiate("Good evening.", mode="conversation")
         async with asyncio.timeout(120):
             while not any("agent: We are open every day" in line for line in lines[already:]):  # noqa: ASYNC110 - a thread reads them
                 await asyncio.sleep(0.1)
