@@ -6,9 +6,9 @@ drawn, it draws nothing: two builds of a browser do not draw the same bytes.
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from console_scene import HERO, NOW, fill, push_past
@@ -18,11 +18,12 @@ from gateway.web import assets
 from simulators.staged_gateway import StagedGateway
 from tests.browser.chromium import chromium_path, launched
 
-__all__ = ["draw_console"]
+__all__ = ["DOCS", "PICTURES", "WEB", "draw_console", "drawn_of"]
 
-_DOCS: Final = Path(__file__).resolve().parent
-_PICTURES: Final = _DOCS / "pictures"
-_DRAWN_OF: Final = _PICTURES / "console.sha256"
+DOCS: Final = Path(__file__).resolve().parent
+PICTURES: Final = DOCS / "pictures"
+WEB: Final = Path(assets.__file__).parent
+"""The pages' own files."""
 _SIZE: Final[ViewportSize] = {"width": 1180, "height": 650}
 _LOW: Final[ViewportSize] = {"width": 1180, "height": 560}  # a table is expensive to compress
 _SETTLE_MS: Final = 700
@@ -30,24 +31,22 @@ _SETTLE_MS: Final = 700
 
 def draw_console() -> Iterator[str]:
     """Yields what was drawn, or why nothing was."""
-    path = chromium_path()
-    digest = _inputs()
+    return drawn_of("console", [*sorted(WEB.glob("co*/*")), *sorted(DOCS.glob("console_*.py"))], _draw)
+
+
+def drawn_of(name: str, files: Iterable[Path], draw: Callable[[str], Coroutine[Any, Any, None]]) -> Iterator[str]:
+    """Call `draw` with the path of Chromium when one of these files has changed. Yields what was drawn, or why not."""
+    path, drawn = chromium_path(), PICTURES / f"{name}.sha256"
+    digest = hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
     if path is None:
-        yield "pictures of the console not drawn: Chromium is not installed (apt-get install chromium)"
-    elif _DRAWN_OF.exists() and _DRAWN_OF.read_text(encoding="utf-8").strip() == digest:
-        yield "pictures of the console are current"
+        yield f"pictures of the {name} not drawn: Chromium is not installed (apt-get install chromium)"
+    elif drawn.exists() and drawn.read_text(encoding="utf-8").strip() == digest:
+        yield f"pictures of the {name} are current"
     else:
-        _PICTURES.mkdir(exist_ok=True)
-        asyncio.run(_draw(path))
-        _DRAWN_OF.write_text(f"{digest}\n", encoding="utf-8")
-        yield f"drew {_PICTURES.relative_to(_DOCS.parent)}/console-*.png"
-
-
-def _inputs() -> str:
-    """The digest of all that the pictures are drawn from."""
-    web_files = Path(assets.__file__).parent
-    files = [*sorted(web_files.glob("co*/*")), *sorted(_DOCS.glob("console_*.py"))]
-    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
+        PICTURES.mkdir(exist_ok=True)
+        asyncio.run(draw(path))
+        drawn.write_text(f"{digest}\n", encoding="utf-8")
+        yield f"drew {PICTURES.relative_to(DOCS.parent)}/{name}-*.png"
 
 
 async def _draw(path: str) -> None:
@@ -72,7 +71,7 @@ async def _draw_theme(browser: Browser, url: str, gateway: StagedGateway, theme:
     await page.set_viewport_size(_SIZE)
     await _show(page, f"#/call/{HERO}", f"console-call-{theme}")
     await page.get_by_role("region", name="Waits for replies").screenshot(
-        path=_PICTURES / f"console-waterfall-{theme}.png", animations="disabled"
+        path=PICTURES / f"console-waterfall-{theme}.png", animations="disabled"
     )
     await _show(page, "#/history", f"console-history-{theme}")
     await _show(page, "#/health", f"console-health-{theme}")
@@ -82,7 +81,7 @@ async def _draw_theme(browser: Browser, url: str, gateway: StagedGateway, theme:
 async def _show(page: Page, address: str, name: str) -> None:
     await page.evaluate("address => { location.hash = address; }", address)
     await page.wait_for_timeout(_SETTLE_MS)
-    await page.screenshot(path=_PICTURES / f"{name}.png", animations="disabled")
+    await page.screenshot(path=PICTURES / f"{name}.png", animations="disabled")
 
 
 async def _page(request: web.Request) -> web.StreamResponse:

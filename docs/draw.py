@@ -6,7 +6,7 @@
 - `cli.md`: every command, from its help, by `typer utils docs`.
 - `configuration.md`: every key, and `generated/config.schema.json`: the same for programs.
 - `operations.md`: every metric, from the registry.
-- `pictures/console-*.png`: the console over invented calls, where Chromium is installed.
+- `pictures/console-*.png`, `pictures/phone-*.png`: the pages over invented calls, where Chromium is installed.
 - `state-machines.md`: the phases of a call, found by feeding every event to `decide` from every state it can reach;
   and the tables of `voicecall/call`: legs, answering machines, fail-over and timers.
 - `waterfall.svg`: the turns of a recorded call (`waterfall.json`, which `record_turns.py` writes).
@@ -123,8 +123,9 @@ def main() -> None:
         print(f"drew {page.relative_to(ROOT)}")  # noqa: T201 - it is a command
     sys.path.insert(0, str(ROOT))
     from console_pictures import draw_console
+    from phone_pictures import draw_phone
 
-    for line in draw_console():
+    for line in (*draw_console(), *draw_phone()):
         print(line)  # noqa: T201 - as above
 
 

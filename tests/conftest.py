@@ -17,11 +17,11 @@ from xdist.scheduler import LoadScopeScheduling
 
 _HERE: Final = Path(__file__).parent
 _SHARED_STACKS: Final = (
-    *("tests/journeys/", "tests/contract/attacks/", "tests/contract/conformance/", "tests/phone/"),
+    *("tests/journeys/", "tests/contract/attacks/", "tests/contract/conformance/", "tests/phone/", "tests/talk/"),
 )
 """Folders whose tests share one stack, or start one after the other: two crowds at once would disturb each other."""
 _LONG: Final = (
-    *("integrations", "contract/conformance", "browser", "phone", "journeys", "conversations"),
+    *("integrations", "contract/conformance", "browser", "phone", "talk", "journeys", "conversations"),
     *("replay", "cli", "workers", "simulators"),
 )
 """The longest first."""

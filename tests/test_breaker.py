@@ -238,3 +238,10 @@ def test_calls_of_one_service_share_a_breaker() -> None:
     one = breakers.of("tts", "openai", "http://a", None)
     assert one is breakers.of("tts", "openai", "http://a", None)
     assert one is not breakers.of("tts", "openai", "http://a", "key")
+
+
+def test_a_service_without_limits_of_its_own_has_those_of_the_process() -> None:
+    breakers = Breakers(Limits(refused_s=7.0))
+    for breaker, wait_s in ((breakers.of("tts"), 7.0), (breakers.of("stt", limits=Limits(refused_s=9.0)), 9.0)):
+        _attempt(breaker, 0.0).refused(0.0)
+        assert breaker.opens_in(0.0) == wait_s

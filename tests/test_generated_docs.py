@@ -5,6 +5,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 
@@ -21,14 +23,20 @@ def test_generated_parts_are_current() -> None:
     assert [str(page.relative_to(ROOT)) for page in stale] == []
 
 
-def test_every_view_of_the_console_has_small_pictures_in_both_colours() -> None:
+@pytest.mark.parametrize(
+    ("document", "names"),
+    [
+        ("console.md", [f"console-{view}" for view in ("live", "call", "waterfall", "history", "health")]),
+        ("phone.md", ["phone"]),
+    ],
+)
+def test_every_view_of_a_page_has_small_pictures_in_both_colours(document: str, names: list[str]) -> None:
     """Drawn by `make draw`, and shown on its page."""
-    page = (DOCS / "console.md").read_text(encoding="utf-8")
-    shown = set(re.findall(r"\]\(pictures/(console-[\w-]+\.png)\)", page))
-    views = ("live", "call", "waterfall", "history", "health")
-    assert shown == {f"console-{view}-{theme}.png" for view in views for theme in ("light", "dark")}
+    shown = set(re.findall(r"\]\(pictures/([\w-]+\.png)\)", (DOCS / document).read_text(encoding="utf-8")))
+    assert shown == {f"{name}-{theme}.png" for name in names for theme in ("light", "dark")}
     for name in shown:
         picture = (DOCS / "pictures" / name).read_bytes()
         assert picture.startswith(b"\x89PNG")
         assert len(picture) <= 120_000
-    assert {path.name for path in (DOCS / "pictures").glob("console-*.png")} == shown
+    kind = document.removesuffix(".md")
+    assert {path.name for path in (DOCS / "pictures").glob(f"{kind}-*.png")} == shown

@@ -122,14 +122,15 @@ class Breaker:
 
 
 class Breakers:
-    """Of one process: one for each service, by its name, address and key."""
+    """Of one process: one for each service, by its name, address and key. `limits`: where a service has none itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits
         self._breakers: dict[tuple[str | None, ...], Breaker] = {}
 
     def of(self, *service: str | None, limits: Limits | None = None) -> Breaker:
         """The breaker of that service; `limits` counts where it is the first time."""
-        return self._breakers.setdefault(service, Breaker(limits))
+        return self._breakers.setdefault(service, Breaker(limits or self._limits))
 
 
 class Attempt:

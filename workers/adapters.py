@@ -26,13 +26,15 @@ __all__ = ["open_ports"]
 
 
 @asynccontextmanager
-async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterator[Ports]:
+async def open_ports(
+    settings: Settings, deployment: Deployment, breakers: Breakers | None = None
+) -> AsyncIterator[Ports]:
     """The ports of every call, and of each number with settings of its own. Raises ConfigError."""
+    breakers = breakers or Breakers()
     async with AsyncExitStack() as opening:
         # Each call holds one connection for STT: aiohttp's default of 100 would leave none for agent and TTS.
         connector = aiohttp.TCPConnector(limit=0)
         http = await opening.enter_async_context(aiohttp.ClientSession(connector=connector))
-        breakers = Breakers()
         stt = stt_for(settings, http, breakers)
         opening.push_async_callback(stt.close)
         tts = tts_for(settings, http, breakers)

@@ -420,14 +420,26 @@ async def test_a_call_is_placed_and_shown(page: Page, redis_server: RedisServer)
         await expect(form.get_by_role("alert")).to_contain_text("to is not an E.164 number")
         await form.get_by_label("Number").fill(BERT)
         await form.get_by_text("Brief for the agent").click()
+        await form.get_by_label("Mode").select_option("notify")
         await form.get_by_label("Task").fill("Ask for a table")
+        await form.get_by_label("Context").fill("For four of us")
+        await form.get_by_label("Language").fill("German")
         await form.get_by_label("Keys").fill("1w")
+        await form.get_by_role("button", name="Call").click()
+        await expect(form.get_by_role("alert")).to_contain_text("dtmfSequence needs mode conversation")
+        await form.get_by_label("Mode").select_option("conversation")
         await form.get_by_role("button", name="Call").click()
         await expect(page).to_have_url(re.compile("#/call/"))
         (call,) = system.worker.dialled
         state = await system.worker.log.read(call)
         assert state is not None
-        assert (state.to, state.brief and state.brief.task) == (BERT, "Ask for a table")
+        assert (state.to, state.mode) == (BERT, e.Mode.CONVERSATION)
+        assert state.brief is not None
+        assert (state.brief.task, state.brief.context, state.brief.language) == (
+            "Ask for a table",
+            "For four of us",
+            "German",
+        )
         await page.get_by_role("link", name="Back to the live calls").click()
         await expect(rows(page)).to_have_count(1)
 
@@ -454,9 +466,13 @@ async def test_health_shows_the_doctor_the_dead_letters_and_the_documents(
         await expect(findings).to_contain_text("dead-letters")
         await page.get_by_role("button", name="Check again").click()
         await expect(findings.get_by_role("status")).to_contain_text("ok, at")
-        async with page.expect_download() as waiting:
-            await page.get_by_role("button", name="openapi.json").click()
-        assert json.loads((await (await waiting.value).path()).read_text(encoding="utf-8"))["openapi"]
+        for name, text in (("openapi.json", '"openapi"'), ("asyncapi.json", '"asyncapi"'), ("metrics", "# HELP")):
+            async with page.expect_download() as waiting:
+                await page.get_by_role("button", name=name).click()
+            assert text in (await (await waiting.value).path()).read_text(encoding="utf-8")
+        for name in ("/livez", "/readyz"):
+            address = await page.get_by_role("link", name=name).get_attribute("href")
+            assert (await page.request.get(f"{system.url}{address}")).status == 200
 
 
 # --- tokens, restarts -----------------------------------------------------------------------------------------------

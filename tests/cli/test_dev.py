@@ -81,40 +81,6 @@ async def test_a_first_call_without_any_setup(tmp_path: Path) -> None:
             await redis.ping()
 
 
-@pytest.mark.timeout(150)  # seven programs start, one of them with its models, and end again
-async def test_offline_a_guest_talks_to_a_restaurant(tmp_path: Path) -> None:
-    """With real voices on both sides of the telephone line, and no keys."""
-    env = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "COLUMNS": "200",
-        "VOICECALL_GATEWAY_PORT": str(free_port()),
-        "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{free_port()}",
-        "VOICECALL_SPEECH_LISTEN": f"127.0.0.1:{free_port()}",
-    }
-    stack = await started(env, "dev", "--offline", "--port", str(free_port()), "--redis-port", "0")
-    assert stack.stdout is not None
-    printed = ""
-    try:
-        async with asyncio.timeout(120):
-            while "voicecall tail" not in printed:
-                line = await stack.stdout.readline()
-                assert line, (await stack.communicate())[1]
-                printed += line.decode()
-            assert f"speech   http://{env['VOICECALL_SPEECH_LISTEN']}" in printed
-            async with AsyncVoicecall(f"http://127.0.0.1:{env['VOICECALL_GATEWAY_PORT']}") as gateway:
-                await gateway.initiate("Good evening.", mode="conversation")
-            while "agent: We are open every day from noon to ten" not in printed:
-                line = await stack.stdout.readline()
-                assert line, (await stack.communicate())[1]
-                printed += line.decode()
-    finally:
-        stack.send_signal(signal.SIGINT)
-        _, err = await asyncio.wait_for(stack.communicate(), 40)
-    assert "opening hours" in printed.partition("caller: ")[2].partition("\n")[0].lower()
-    assert (stack.returncode, err.decode()) == (0, "stopping…\n")
-
-
 def test_without_the_extra_the_speech_server_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extra, "find_spec", lambda _: None)
     for command in (["speech-server"], ["dev", "--offline"]):

@@ -13,6 +13,8 @@ from tests.phone.browser import chromium, question, require_chromium
 from tests.phone.stack import Dev, dev_stack
 
 WITHIN_MS = 30_000
+OTHER_NUMBER = "+15550002000"
+"""A second number of the system, with a greeting of its own."""
 
 
 @pytest.fixture(scope="package")
@@ -29,7 +31,8 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="package")
 def dev(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:  # noqa: ARG001 - nothing without it
-    with dev_stack(tmp_path_factory.mktemp("dev")) as running:
+    numbers = {OTHER_NUMBER: {"inboundGreeting": "You have reached the kitchen."}}
+    with dev_stack(tmp_path_factory.mktemp("dev"), numbers=numbers) as running:
         yield running
 
 

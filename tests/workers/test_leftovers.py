@@ -16,6 +16,7 @@ from tests.conversations.play import Outcome, play_on
 from tests.conversations.systems import SYSTEMS
 from tests.conversations.table import CONVERSATIONS
 from voicecall.aio import end
+from voicecall.breaker import Breakers, Limits
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import QUEUE
 from voicecall.bus.live import LiveCalls
@@ -34,6 +35,9 @@ _TALKS = [
     if talk.name in _MODELS or (talk.system == _SYSTEM.name and " busy" not in talk.name)
 ]
 """Without those whose service asks for half a minute of patience: it is passed over by all calls."""
+
+_SOON = Limits(refused_s=10.0)
+"""A refused key is tried again after ten seconds, not after a minute, for which the end of this test would wait."""
 
 
 def tasks() -> Counter[str]:
@@ -67,7 +71,7 @@ async def worker_of(stack: Stack) -> AsyncIterator[None]:
         NodeId("worker-0123456789ab"),
         deployment.redis_url,
         broker,
-        lambda: open_ports(settings, deployment),
+        lambda: open_ports(settings, deployment, Breakers(_SOON)),
         apology=apology,
         slots=200,
     )

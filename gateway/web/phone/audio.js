@@ -48,10 +48,10 @@ export class PhoneAudio {
     return this._source !== null;
   }
 
-  /** Rates and delays, for the facts of the page. */
+  /** For the facts of the page. Without `outputLatency`: to read it can halt a page in Firefox for good. */
   get facts() {
     const context = this._context;
-    return context ? { state: context.state, rate: context.sampleRate, outputLatency: context.outputLatency || 0 } : {};
+    return context ? { state: context.state, rate: context.sampleRate } : {};
   }
 
   /** Start, or start again; afterwards `isRunning` says whether there is sound. `processing`: the constraints of `getUserMedia` that clean the sound. */
