@@ -21,6 +21,7 @@ from gateway.agents import Hosts
 from gateway.authenticator import Authenticator, Principal
 from gateway.feed import Feeds
 from gateway.health import ReadinessProbe
+from gateway.listening import ListenRoutes, listen_scope
 from gateway.methods import Services
 from gateway.phone import PhoneRoutes
 from gateway.rate_limiter import RateLimiter
@@ -122,8 +123,11 @@ async def running_gateway(
     # `handler_cancellation`: a client that disconnects ends the wait of its request.
     guard = health.MetricsGuard(deployment.gateway, authenticator.tokens)
     phone = PhoneRoutes(settings, deployment, authenticator, routes.waiting)
+    scope = listen_scope(deployment.gateway_listen)
+    listening = ListenRoutes(redis, calls, rpc, authenticator, waiting=routes.waiting, scope=scope)
     app = _app(routes, health.routes(probe.ready, guard=guard), deployment.gateway_max_bytes)
     app.add_routes(phone.routes())
+    app.add_routes(listening.routes())
     limiter = ConnectionLimiter(limit=_CONNECTIONS, per_sender=_PER_SENDER)
     runner = LimitedRunner(app, limiter, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
     background = Background()
@@ -144,6 +148,7 @@ async def running_gateway(
         await rpc.close(_CLOSE_GRACE_S)
         await routes.close()
         await phone.close()
+        await listening.close()
         await runner.cleanup()
         await parts.aclose()
         history.close()
