@@ -4,6 +4,7 @@ import { h, setText } from "../common/dom.js";
 import { clock, dateTime, duration, isOver, masked, maskedIn, millis } from "../common/format.js";
 import { conversation } from "./conversation.js";
 import { download } from "./download.js";
+import { listening } from "./listen.js";
 import { throttled } from "./live.js";
 import { timeline } from "./timeline.js";
 import { total, waterfall } from "./waterfall.js";
@@ -168,6 +169,7 @@ export function callView(app, id) {
     title: `Call ${id.slice(0, 8)}`,
     stop() {
       model.stop();
+      acting.stop();
       clearInterval(tick);
       app.removeEventListener("numbers", drawing.now);
     },
@@ -305,7 +307,8 @@ function actions(app, id) {
   const keep = h("button", { type: "button", onclick: () => save() }, "Export");
   const forget = h("button", { type: "button", class: "danger", onclick: () => forgetting() }, "Forget");
   const readOnly = h("p", { class: "dim" }, "This token only reads: it sees the call and cannot act on it.");
-  const element = h("div", { class: "acts" }, readOnly, sayForm, h("div", { class: "row-of" }, keypad, end, keep, forget));
+  const ear = listening(app, id);
+  const element = h("div", { class: "acts" }, ear.element, readOnly, sayForm, h("div", { class: "row-of" }, keypad, end, keep, forget));
   let record = null;
 
   const act = (what, method, params) => app.act(what, () => app.gateway.request(method, params));
@@ -335,11 +338,14 @@ function actions(app, id) {
   };
   return {
     element,
+    stop: ear.stop,
     update(next, state) {
       record = next;
       const live = state === "found" && !isOver(record.state);
       const canWrite = app.gateway.canWrite;
       readOnly.hidden = canWrite;
+      ear.element.hidden = !live || !app.gateway.canListen;
+      if (!live) ear.stop();
       for (const [control, shown] of [[sayForm, live && canWrite], [keypad, live && canWrite], [end, live && canWrite], [keep, true], [forget, !live && canWrite]]) control.hidden = !shown;
     },
   };
