@@ -48,6 +48,7 @@ __all__ = [
     "ProviderFailover",
     "Registered",
     "Result",
+    "Steered",
     "Subscribed",
     "Success",
     "TranscriptLine",
@@ -242,6 +243,12 @@ class Continued(Success):
     """The remote party's next utterance."""
 
     transcript: str
+
+
+class Steered(Success):
+    """`transcript`: the caller's answer, of mode `ask`."""
+
+    transcript: str | None = None
 
 
 class Operation(Result):
