@@ -230,6 +230,14 @@ async def test_an_operator_says_something_presses_keys_and_ends_the_call(page: P
         await page.keyboard.press("Enter")
         await expect(said(page, "agent").filter(has_text="And again")).to_be_visible()
 
+        await page.get_by_role("textbox", name="Tell the agent").fill("Offer a discount")
+        await page.get_by_role("button", name="Guide", exact=True).click()
+        await expect(page.get_by_text("Guide: done.")).to_be_visible()
+        await expect(
+            said(page, "note").filter(has_text="told to the agent, unheard by the caller: Offer a")
+        ).to_be_visible()
+        await expect(said(page, "agent").filter(has_text="Offer a discount")).to_have_count(0)
+
         await page.get_by_text("Keys", exact=True).click()
         for key in "5#":
             await page.get_by_role("button", name=f"Press {key}", exact=True).click()
@@ -549,7 +557,7 @@ async def test_a_token_that_only_reads_sees_and_cannot_act(
         await rows(page).first.click()
         await expect(page.get_by_text("This token only reads: it sees the call")).to_be_visible()
         await expect(said(page, "agent")).to_have_count(1)
-        for control in ("Say", "End call", "Forget", "Listen in"):
+        for control in ("Say", "Guide", "Have it asked", "End call", "Forget", "Listen in"):
             await expect(page.get_by_role("button", name=control, exact=True)).to_be_hidden()
         await expect(page.get_by_text("Keys", exact=True)).to_be_hidden()
         for address in (f"#/call/{call_id(1)}", "#/history", "#/health"):

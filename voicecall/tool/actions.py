@@ -9,12 +9,13 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from voicecall.api.absent import without_absent
 from voicecall.api.brief import Brief
+from voicecall.api.limits import LONGEST_STEER
 
 __all__ = [
     "ACTIONS",
@@ -29,6 +30,7 @@ __all__ = [
     "LegacyAction",
     "SendDtmf",
     "SpeakToUser",
+    "SteerCall",
     "description",
     "flat_schema",
     "object_in",
@@ -102,6 +104,24 @@ class SpeakToUser(_Parameters):
     message: _Text = Field(description="What to say.")
 
 
+class SteerCall(_Parameters):
+    """Tell the agent that holds a live call something, which the person does not hear."""
+
+    action: Literal["steer_call"]
+    call_id: _CallId
+    message: Annotated[_Text, StringConstraints(max_length=LONGEST_STEER)] = Field(
+        description="The hint, the question, or the text."
+    )
+    mode: Literal["guidance", "say", "ask"] | None = Field(
+        default=None,
+        description=(
+            "guidance (the default): a hint to the agent. say: its voice says it. ask: it asks the person, and the"
+            " answer is returned."
+        ),
+    )
+    interrupt: bool | None = Field(default=None, description="With say: at once, in place of what is being said.")
+
+
 class SendDtmf(_Parameters):
     """Press keys on a live call."""
 
@@ -133,7 +153,7 @@ class LegacyAction(_Parameters):
     message: str | None = Field(default=None, description="For a call: what is said when it is answered.")
 
 
-Action = InitiateCall | ContinueCall | SpeakToUser | SendDtmf | EndCall | GetStatus | LegacyAction
+Action = InitiateCall | ContinueCall | SpeakToUser | SteerCall | SendDtmf | EndCall | GetStatus | LegacyAction
 
 _SHAPES: Final[Mapping[str, type[Action]]] = {
     "initiate_call": InitiateCall,
@@ -142,6 +162,7 @@ _SHAPES: Final[Mapping[str, type[Action]]] = {
     "end_call": EndCall,
     "get_status": GetStatus,
     "send_dtmf": SendDtmf,
+    "steer_call": SteerCall,
 }
 ACTIONS: Final = tuple(_SHAPES)
 
