@@ -315,6 +315,7 @@ class Forgotten(Result):
 class Features(Result):
     methods: tuple[str, ...]
     scopes: tuple[Literal["operator.read", "operator.write"], ...]
+    listen: bool = False
 
 
 class Hello(Result):

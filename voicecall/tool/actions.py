@@ -213,7 +213,7 @@ def flat_schema() -> dict[str, Any]:
         one = _object(shape)
         for name, parameter in one["properties"].items():
             if name != "action":
-                properties.setdefault(name, dict(parameter))
+                properties[name] = _either(properties.get(name), parameter)
                 taken_by.setdefault(name, []).append(action if name in one["required"] else f"{action} (optional)")
     for name, parameter in properties.items():
         parameter["description"] = f"{parameter.get('description', '')} For {', '.join(taken_by[name])}.".strip()
@@ -224,6 +224,14 @@ def flat_schema() -> dict[str, Any]:
         "required": ["action"],
         "additionalProperties": False,
     }
+
+
+def _either(known: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
+    """One parameter of two actions: the values of either, where each has its own."""
+    if known is None or "enum" not in known or known["enum"] == other.get("enum"):
+        return dict(other if known is None else known)
+    both = f"{known.get('description', '')} {other.get('description', '')}".strip()
+    return {**known, "enum": [*known["enum"], *other.get("enum", ())], "description": both}
 
 
 def _object(shape: type[BaseModel]) -> dict[str, Any]:
