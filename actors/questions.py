@@ -32,8 +32,8 @@ def question_of(call: Call, ask: AskAgent, epoch: int = 0) -> Question:
         brief=call.brief,
         language="" if call.policy.language == AUTO else call.policy.language,
         hints=tuple(
-            Hint(text=told.text, asks=told.asks, is_new=told.turn in (None, ask.turn))
-            for told in call.steering.guidance
+            Hint(text=given.text, asks=given.asks, is_new=given.turn in (None, ask.turn))
+            for given in call.steering.guidance
         ),
     )
 

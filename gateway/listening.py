@@ -2,7 +2,7 @@
 
 The first frame is `connect` with the token and the call; then come the audio in binary frames (docs/rpc.md) and texts
 about it. The call's ingress is asked for the audio, again and again; when this gateway or its client is gone, that ends
-by itself. A client that reads too slowly loses audio, and the call knows of nobody. Who listened, and for how long, is
+by itself. A client that reads too slowly loses audio, and the call knows of no one. Who listened, and for how long, is
 in the log.
 """
 
@@ -48,7 +48,7 @@ _LEASE_S: Final = 4.0
 _RENEW_S: Final = 1.0
 _BOUND_MS: Final = 2_000  # of audio that waits for the client, both sides together; beyond, the oldest is dropped
 
-NATIVE: Final = (
+_NATIVE: Final = (
     "the carrier itself speaks and listens on this call (native mode), so no audio of it passes through here; the"
     " conversation is there as text"
 )
@@ -57,7 +57,7 @@ _log = logging.getLogger(__name__)
 
 
 def listen_scope(setting: ListenScope) -> Scope | None:
-    """The scope that a token needs to listen in; None: nobody may."""
+    """The scope that a token needs to listen in; None: no one may."""
     return {ListenScope.WRITE: Scope.WRITE, ListenScope.READ: Scope.READ, ListenScope.OFF: None}[setting]
 
 
@@ -173,7 +173,7 @@ def _nothing_to_hear(call: Call) -> str | None:
     """Why nothing can be heard of this call, now and later; None: something can."""
     if call.is_over:
         return "Call has ended"
-    return NATIVE if call.is_native and not call.is_provisional else None
+    return _NATIVE if call.is_native and not call.is_provisional else None
 
 
 class _Listener:

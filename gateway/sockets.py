@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 class ClientSocket:
     """`principal` None: the first frame must authenticate; until then the socket holds a slot of `waiting`.
 
-    `largest`: bytes of one frame. `listen_scope`: what a token needs to listen in; None: nobody may.
+    `largest`: bytes of one frame. `listen_scope`: what a token needs to listen in; None: no one may.
     """
 
     def __init__(

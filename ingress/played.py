@@ -10,7 +10,7 @@ from typing import Final
 __all__ = ["PlayedFrames"]
 
 _BYTES_PER_S: Final = 8_000
-_MOST: Final = 256  # frames, 5 s: more than a carrier buffers, should nobody take them
+_MOST: Final = 256  # frames, 5 s: more than a carrier buffers, should no one take them
 
 
 class PlayedFrames:

@@ -292,7 +292,7 @@ class Streams:
 
     Set `is_stopping` when this process stops, and `resume_after_s` when no other takes over: reported with the end of
     each stream. `on_ended` is called with each stream whose socket is gone or replaced. `publish`: sends the audio of a
-    call to those who listen in; None: nobody can. `clock`: as of the pacer.
+    call to those who listen in; None: no one can. `clock`: as of the pacer.
     """
 
     def __init__(
@@ -363,7 +363,7 @@ class Streams:
                 stream.on_undelivered(node, item)
 
     async def close_taps(self) -> None:
-        """Nobody listens in any more."""
+        """No one listens in any more."""
         if self._taps is not None:
             await self._taps.close()
 

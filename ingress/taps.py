@@ -2,7 +2,7 @@
 
 A gateway asks for a call's audio, for a few seconds at a time (`voicecall/bus/media/taps.py`). Then the stream of the
 call copies its frames here, ten times a second what has gathered is published, and what Redis does not take in time is
-lost. A call that nobody listens in to costs one comparison per frame. Nothing here waits for a listener, and nothing of
+lost. A call that no one listens in to costs one comparison per frame. Nothing here waits for a listener, and nothing of
 a call waits for this.
 """
 

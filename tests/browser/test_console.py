@@ -230,11 +230,11 @@ async def test_an_operator_says_something_presses_keys_and_ends_the_call(page: P
         await page.keyboard.press("Enter")
         await expect(said(page, "agent").filter(has_text="And again")).to_be_visible()
 
-        await page.get_by_role("textbox", name="Tell the agent").fill("Offer a discount")
+        await page.get_by_role("textbox", name="Guide the agent").fill("Offer a discount")
         await page.get_by_role("button", name="Guide", exact=True).click()
         await expect(page.get_by_text("Guide: done.")).to_be_visible()
         await expect(
-            said(page, "note").filter(has_text="told to the agent, unheard by the caller: Offer a")
+            said(page, "note").filter(has_text="hint to the agent, unheard by the caller: Offer a")
         ).to_be_visible()
         await expect(said(page, "agent").filter(has_text="Offer a discount")).to_have_count(0)
 

@@ -1,4 +1,4 @@
-"""Steering: what an operator tells the agent is passed on unheard and in order, and a question comes back answered."""
+"""Steering: an operator's hints reach the agent unheard and in order, and a question comes back answered."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ def test_the_newest_few_hints_are_kept() -> None:
     assert [hint.text for hint in hints(story)] == [f"hint {number}" for number in range(24, 40)]
 
 
-def test_a_question_is_asked_at_once_when_nobody_speaks_and_its_answer_comes_back() -> None:
+def test_a_question_is_asked_at_once_when_no_one_speaks_and_its_answer_comes_back() -> None:
     """The caller's answer is also a turn, which the agent replies to."""
     story = inbound().fold(e.Heard(text="hello"), e.AgentSaid(turn=1, text="Hi."), e.AgentDone(turn=1), *played(1))
     story.fold(ask())
@@ -187,7 +187,7 @@ def test_the_prompt_says_what_is_new_last_and_the_rest_among_the_instructions() 
     question = question_of(story.live, newest)
     messages: list[dict[str, Any]] = messages_of(question, None)
     assert [message["role"] for message in messages] == ["system", "user", "assistant", "system"]
-    assert messages[0]["content"].endswith("whom the other person does not hear, told you, in order:\n- be brief")
+    assert messages[0]["content"].endswith("whom the other person does not hear, instructed you, in order:\n- be brief")
     assert "- Ask the other person, in your own words: what is your name?" in messages[-1]["content"]
     whole = instructions_of(question, "You are kind.", going_on=True)
     assert whole.index("- be brief") < whole.index("what is your name?")

@@ -8,7 +8,7 @@ LONGEST_MESSAGE: Final = 4096
 """Characters in one message; OpenAI's speech endpoint accepts no more in one request."""
 
 LONGEST_STEER: Final = 500
-"""Characters of what an operator tells the agent, has it ask, or says on a call."""
+"""Characters of what an operator instructs the agent, has it ask, or says on a call."""
 
 LONGEST_KEY: Final = 256
 """Characters in a session key or an idempotency key."""

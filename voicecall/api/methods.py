@@ -96,7 +96,7 @@ SPEAK: Final = Method(
 )
 STEER: Final = Method(
     name="voicecall.steer",
-    summary="Tell the agent something that the caller does not hear, have it ask a question, or say something.",
+    summary="Give the agent a hint that the caller does not hear, have it ask a question, or say something.",
     params=params.SteerParams,
     result=results.Steered,
     scope=Scope.WRITE,

@@ -112,11 +112,7 @@ _Text = Annotated[
     AfterValidator(_not_blank),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_MESSAGE}),
 ]
-_Hint = Annotated[
-    str,
-    AfterValidator(_not_blank),
-    StringConstraints(max_length=LONGEST_STEER),
-]
+_Hint = Annotated[str, StringConstraints(max_length=LONGEST_STEER), AfterValidator(_not_blank)]
 _SteerMode = Annotated[SteerMode, Strict(strict=False)]
 _Message = Annotated[str, WithJsonSchema({"type": "string", "maxLength": LONGEST_MESSAGE})]
 _Key = Annotated[str, WithJsonSchema({"type": "string", "maxLength": LONGEST_KEY})]

@@ -100,7 +100,7 @@ def _connect_native(before: Step, step: Step) -> Step:
 
 
 def _speak_requested(step: Step, event: e.SpeakRequested) -> Step:
-    """An API client wants something said to the caller, or told to the agent."""
+    """An API client wants something said to the caller, or passed on to the agent."""
     return steering.steer_requested(step, event) if event.guidance else requests.speak_requested(step, event)
 
 

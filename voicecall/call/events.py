@@ -545,8 +545,8 @@ class SpeakRequested(_Event):
     """An API client asks to say this.
 
     `interrupts`: at once, in place of what is being said; an earlier build says it behind that. `guidance`: in place of
-    a text, what the agent is told and the caller does not hear; `asks`: it is a question for the caller. An earlier
-    build finds nothing to say, and refuses.
+    a text, an instruction to the agent, which the caller does not hear; `asks`: it is a question for the caller. An
+    earlier build finds nothing to say, and refuses.
     """
 
     name: ClassVar[str] = "SpeakAsked"

@@ -198,7 +198,7 @@ class QueuedDigits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guidance:
-    """What an operator told the agent. `asks`: a question for the caller. `turn`: of the first reply that knows."""
+    """An operator's hint to the agent. `asks`: a question for the caller. `turn`: of the first reply that has it."""
 
     text: str
     asks: bool = False
@@ -318,7 +318,7 @@ class DtmfState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SteeringState:
-    """What an operator tells the agent: the newest few hints, in order, and the question that waits for its answer."""
+    """What an operator says to the agent: the newest few hints, in order, and the question that is not answered."""
 
     guidance: tuple[Guidance, ...] = ()
     question: SteeredQuestion | None = None

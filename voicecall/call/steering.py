@@ -1,7 +1,7 @@
-"""Steering: what an operator tells the agent of a live call, and what the agent is to ask for them.
+"""Steering: what an operator instructs the agent of a live call, and what the agent is to ask for them.
 
 Pure. The caller hears neither. A hint joins the agent's next reply and stays known in the later ones, in order. A
-question is a hint too: the agent asks it in its own words, with its next reply or, when nobody speaks, at once, and
+question is a hint too: the agent asks it in its own words, with its next reply or, when no one speaks, at once, and
 what the caller says next is the answer. How the agent is asked without a turn of the caller, `turns` knows.
 """
 
@@ -26,27 +26,27 @@ def steer_requested(step: Step, event: SpeakRequested) -> Step:
     if call.is_machine or call.is_notice:
         return _refuse(step, event, requests.NO_PERSON if call.is_machine else _NO_AGENT)
     if not event.asks:
-        return _told(step, event).resolve(event.request, ok=True)
+        return _given(step, event).resolve(event.request, ok=True)
     waits = call.pending_continue is not None or any(waiting.listens for waiting in call.waiting)
     if waits or call.steering.question is not None:
         return _refuse(step, event, _WAITS)
-    return _told(step, event).set_steering(question=SteeredQuestion(request=event.request))
+    return _given(step, event).set_steering(question=SteeredQuestion(request=event.request))
 
 
 def _refuse(step: Step, event: SpeakRequested, why: str) -> Step:
     return step.resolve(event.request, ok=False, text=why)
 
 
-def _told(step: Step, event: SpeakRequested) -> Step:
-    told = Guidance(text=" ".join(event.guidance.split()), asks=event.asks)
-    return step.set_steering(guidance=(*step.call.steering.guidance, told)[-_KEPT:])
+def _given(step: Step, event: SpeakRequested) -> Step:
+    hint = Guidance(text=" ".join(event.guidance.split()), asks=event.asks)
+    return step.set_steering(guidance=(*step.call.steering.guidance, hint)[-_KEPT:])
 
 
 def joins_reply(step: Step) -> Step:
-    """The agent is asked for a reply to the newest turn: what was told and not yet passed on goes with it."""
+    """The agent is asked for a reply to the newest turn: what was given and not yet passed on goes with it."""
     call, question = step.call, step.call.steering.question
-    if any(told.turn is None for told in call.steering.guidance):
-        passed = (replace(told, turn=call.turn) if told.turn is None else told for told in call.steering.guidance)
+    if any(hint.turn is None for hint in call.steering.guidance):
+        passed = (replace(hint, turn=call.turn) if hint.turn is None else hint for hint in call.steering.guidance)
         step = step.set_steering(guidance=tuple(passed))
     if question is None or question.turn is not None:
         return step
@@ -56,7 +56,7 @@ def joins_reply(step: Step) -> Step:
 
 
 def may_ask_now(call: Call) -> bool:
-    """Whether a question waits, and nobody speaks or is about to: the agent may ask it without a turn of the caller."""
+    """Whether a question waits, and no one speaks or is about to: the agent may ask it without a turn of the caller."""
     question, floor = call.steering.question, call.floor
     if question is None or question.turn is not None or not call.has_voice or not call.phase.is_connected:
         return False
@@ -74,5 +74,5 @@ def answered(step: Step, text: str) -> Step:
     if transcript.said_of_turn(call, question.turn):
         return step.set_steering(question=None).disarm(Timer.TRANSCRIPT).resolve(question.request, ok=True, text=text)
     guidance = call.steering.guidance
-    again = (replace(told, turn=None) if told.asks and told.turn == question.turn else told for told in guidance)
+    again = (replace(hint, turn=None) if hint.asks and hint.turn == question.turn else hint for hint in guidance)
     return step.set_steering(guidance=tuple(again), question=SteeredQuestion(request=question.request))

@@ -48,6 +48,7 @@ __all__ = [
     "LegChanges",
     "PlaybackChanges",
     "StatsChanges",
+    "SteeringChanges",
     "Step",
 ]
 

@@ -247,7 +247,7 @@ def ask_agent(step: Step, said: tuple[str, ...] = ()) -> Step:
 
 
 def ask_for_operator(step: Step) -> Step:
-    """An operator's question waits, and nobody speaks: the agent asks it without a turn of the caller."""
+    """An operator's question waits, and no one speaks: the agent asks it without a turn of the caller."""
     question = step.call.steering.question
     if question is None or not steering.may_ask_now(step.call):
         return step

@@ -102,11 +102,11 @@ def steer(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Tell the agent of a live call something, have it ask a question, or say something."""
+    """Give the agent of a live call a hint, have it ask a question, or say something."""
     call = call_or_only(call_id)
     params = {"callId": call, "message": message, "mode": mode.value, **({"interrupt": True} if interrupt else {})}
     payload = request(STEER, params)
-    done = {SteerMode.GUIDANCE: "Told.", SteerMode.SAY: "Spoken."}.get(mode) or str(payload["transcript"])
+    done = {SteerMode.GUIDANCE: "Passed on.", SteerMode.SAY: "Spoken."}.get(mode) or str(payload["transcript"])
     print_result(payload, done, as_json=as_json)
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "AgentStep",
     "AgentWrote",
     "EndCall",
+    "Hint",
     "OnStep",
     "PartialTranscript",
     "Question",
@@ -186,7 +187,7 @@ def unreported(step: AgentStep) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
-    """What the operator of the call tells the agent; the caller does not hear it.
+    """An instruction of the call's operator to the agent; the caller does not hear it.
 
     `asks`: it is a question that the agent asks the caller. `is_new`: this reply is the first that knows of it.
     """

@@ -147,7 +147,7 @@ class CallService:
         await self._request(call, event, request, timeout_s, rings=True)
 
     async def guide(self, call: CallId, message: str) -> None:
-        """Tell the agent something that the caller does not hear: it knows of it from its next reply on.
+        """Give the agent a hint that the caller does not hear: it knows of it from its next reply on.
 
         Raises NotFound, Failed (no agent takes part in the call, or it has ended), Unavailable.
         """

@@ -56,6 +56,7 @@ def _not_blank(text: str) -> str:
 
 
 _Text = Annotated[str, AfterValidator(_not_blank)]
+_Hint = Annotated[str, StringConstraints(max_length=LONGEST_STEER), AfterValidator(_not_blank)]
 _CallId = Annotated[_Text, Field(description="The id that initiate_call returned.")]
 _To = Annotated[
     str | None, Field(description="The number to dial, E.164, as in +15550001234. Default: the configured number.")
@@ -105,13 +106,11 @@ class SpeakToUser(_Parameters):
 
 
 class SteerCall(_Parameters):
-    """Tell the agent that holds a live call something, which the person does not hear."""
+    """Give the agent that holds a live call a hint, which the person does not hear."""
 
     action: Literal["steer_call"]
     call_id: _CallId
-    message: Annotated[_Text, StringConstraints(max_length=LONGEST_STEER)] = Field(
-        description="The hint, the question, or the text."
-    )
+    message: _Hint = Field(description="The hint, the question, or the text.")
     mode: Literal["guidance", "say", "ask"] | None = Field(
         default=None,
         description=(

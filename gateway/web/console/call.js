@@ -306,7 +306,7 @@ function actions(app, id) {
     run: (message) => app.act("Say", () => steer("say", message, now.checked ? { interrupt: true } : {})),
   });
   const guideForm = textForm({
-    id: "guide", name: "Guide", label: "Tell the agent", hint: "A hint to the agent, which the caller does not hear",
+    id: "guide", name: "Guide", label: "Guide the agent", hint: "A hint to the agent, which the caller does not hear",
     more: h("button", { type: "button", onclick: () => guideForm.run((message) => app.act("Ask", () => steer("ask", message), (answer) => `The caller answered: ${answer.transcript}`)) }, "Have it asked"),
     run: (message) => app.act("Guide", () => steer("guidance", message)),
   });
@@ -316,8 +316,8 @@ function actions(app, id) {
   const keep = h("button", { type: "button", onclick: () => save() }, "Export");
   const forget = h("button", { type: "button", class: "danger", onclick: () => forgetting() }, "Forget");
   const readOnly = h("p", { class: "dim" }, "This token only reads: it sees the call and cannot act on it.");
-  const ear = listening(app, id);
-  const element = h("div", { class: "acts" }, ear.element, readOnly, sayForm.element, guideForm.element, h("div", { class: "row-of" }, keypad, end, keep, forget));
+  const listener = listening(app, id);
+  const element = h("div", { class: "acts" }, listener.element, readOnly, sayForm.element, guideForm.element, h("div", { class: "row-of" }, keypad, end, keep, forget));
   let record = null;
 
   const act = (what, method, params) => app.act(what, () => app.gateway.request(method, params));
@@ -335,14 +335,14 @@ function actions(app, id) {
   };
   return {
     element,
-    stop: ear.stop,
+    stop: listener.stop,
     update(next, state) {
       record = next;
       const live = state === "found" && !isOver(record.state);
       const canWrite = app.gateway.canWrite;
       readOnly.hidden = canWrite;
-      ear.element.hidden = !live || !app.gateway.canListen;
-      if (!live) ear.stop();
+      listener.element.hidden = !live || !app.gateway.canListen;
+      if (!live) listener.stop();
       for (const [control, shown] of [[sayForm.element, live && canWrite], [guideForm.element, live && canWrite], [keypad, live && canWrite], [end, live && canWrite], [keep, true], [forget, !live && canWrite]]) control.hidden = !shown;
     },
   };

@@ -30,7 +30,7 @@ export function registerCommands(program, api, gateway, settings) {
   onCall(voicecall, "speak", "Say something")
     .requiredOption("--message <text>", "text to speak")
     .action((options) => print(gateway, "voicecall.speak", options));
-  onCall(voicecall, "steer", "Tell the agent of a live call something")
+  onCall(voicecall, "steer", "Give the agent of a live call a hint")
     .requiredOption("--message <text>", "the hint, the question, or the text")
     .option("--mode <mode>", "guidance, say or ask", "guidance")
     .action((options) => print(gateway, "voicecall.steer", options));
