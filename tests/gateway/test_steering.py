@@ -56,7 +56,7 @@ async def test_what_interrupts_is_said_in_place_of_the_rest(redis_server: RedisS
         ({"message": "x" * 501}, "message: String should have at most 500 characters"),
         ({"message": " "}, "message required"),
         ({"message": "x", "mode": "shout"}, "mode: Input should be 'guidance', 'say' or 'ask'"),
-        ({"message": "x", "interrupt": True}, "request: interrupt goes with mode say only; leave it out"),
+        ({"message": "x", "interrupt": True}, "interrupt: goes with the mode say only; leave it out"),
     ],
 )
 async def test_bad_input_is_named(redis_server: RedisServer, more: dict[str, object], problem: str) -> None:

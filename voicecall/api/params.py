@@ -14,7 +14,9 @@ from pydantic import (
     Field,
     Strict,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -196,11 +198,12 @@ class SteerParams(Params):
     )
     interrupt: bool = Field(default=False, description="With `say`: at once, in place of what is being said.")
 
-    @model_validator(mode="after")
-    def _only_say_interrupts(self) -> Self:
-        if self.interrupt and self.mode is not SteerMode.SAY:
-            raise PydanticCustomError("interrupt", "interrupt goes with mode say only; leave it out")
-        return self
+    @field_validator("interrupt")
+    @classmethod
+    def _only_say_interrupts(cls, interrupt: bool, read: ValidationInfo) -> bool:
+        if interrupt and read.data.get("mode", SteerMode.SAY) is not SteerMode.SAY:
+            raise PydanticCustomError("interrupt", "goes with the mode say only; leave it out")
+        return interrupt
 
 
 class ContinueResultParams(Params):
