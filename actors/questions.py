@@ -3,13 +3,20 @@
 from voicecall.call.effects import AskAgent
 from voicecall.call.phrases import AUTO
 from voicecall.call.state import Call, Direction, Party, TranscriptEntry
-from voicecall.ports import Question, TurnText
+from voicecall.ports import Hint, Question, TurnText
 
 __all__ = ["question_of"]
 
 
 def question_of(call: Call, ask: AskAgent, epoch: int = 0) -> Question:
-    """The conversation up to the caller's newest transcript; the agent's side holds what the caller *heard* of it."""
+    """The conversation up to the caller's newest transcript; the agent's side holds what the caller *heard* of it.
+
+    A reply that asks an operator's question unprompted follows all that was said before it.
+    """
+    steered = call.steering.question
+    unprompted = steered is not None and steered.unprompted and steered.turn == ask.turn
+    before = tuple(line for line in call.transcript if line.turn != ask.turn)
+    lines = before if unprompted else _up_to_the_caller(call.transcript)
     inbound = call.direction is Direction.INBOUND
     return Question(
         call=call.id,
@@ -20,10 +27,14 @@ def question_of(call: Call, ask: AskAgent, epoch: int = 0) -> Question:
         number_verified=call.caller_verified if inbound else True,
         session_key=call.session_key,
         agent_id=call.agent_id,
-        history=tuple(TurnText(speaker=line.speaker, text=line.text) for line in _up_to_the_caller(call.transcript)),
+        history=tuple(TurnText(speaker=line.speaker, text=line.text) for line in lines),
         said=ask.said,
         brief=call.brief,
         language="" if call.policy.language == AUTO else call.policy.language,
+        hints=tuple(
+            Hint(text=given.text, asks=given.asks, is_new=given.turn in (None, ask.turn))
+            for given in call.steering.guidance
+        ),
     )
 
 

@@ -21,6 +21,7 @@ from gateway.agents import Hosts
 from gateway.authenticator import Authenticator, Principal
 from gateway.feed import Feeds
 from gateway.health import ReadinessProbe
+from gateway.listening import ListenRoutes, listen_scope
 from gateway.methods import Services
 from gateway.phone import PhoneRoutes
 from gateway.rate_limiter import RateLimiter
@@ -31,6 +32,7 @@ from voicecall import health
 from voicecall.aio import Background
 from voicecall.api.errors import Forbidden, TooLarge, Unauthorized, status_of
 from voicecall.api.frames import error_frame, read_request, result_frame
+from voicecall.api.scopes import Scope
 from voicecall.bus.agents.server import AgentServer
 from voicecall.bus.connection import connect, require_accepted
 from voicecall.bus.doorbell import DramatiqDoorbell, require_queue, sending_broker
@@ -118,12 +120,15 @@ async def running_gateway(
     rpc = Rpc(services, RateLimiter(deployment.gateway_rate, deployment.gateway_burst))
     hosts = Hosts()
     hosts.server = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
-    routes = _Endpoints(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes)
+    scope = listen_scope(deployment.gateway_listen)
+    routes = _Endpoints(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes, listen_scope=scope)
     # `handler_cancellation`: a client that disconnects ends the wait of its request.
     guard = health.MetricsGuard(deployment.gateway, authenticator.tokens)
     phone = PhoneRoutes(settings, deployment, authenticator, routes.waiting)
+    listening = ListenRoutes(redis, calls, rpc, authenticator, waiting=routes.waiting, scope=scope)
     app = _app(routes, health.routes(probe.ready, guard=guard), deployment.gateway_max_bytes)
     app.add_routes(phone.routes())
+    app.add_routes(listening.routes())
     limiter = ConnectionLimiter(limit=_CONNECTIONS, per_sender=_PER_SENDER)
     runner = LimitedRunner(app, limiter, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
     background = Background()
@@ -144,6 +149,7 @@ async def running_gateway(
         await rpc.close(_CLOSE_GRACE_S)
         await routes.close()
         await phone.close()
+        await listening.close()
         await runner.cleanup()
         await parts.aclose()
         history.close()
@@ -168,11 +174,21 @@ async def _remove_server_header(_: web.Request, response: web.StreamResponse) ->
 class _Endpoints:
     """The routes of RPC, the console and the documents. `largest`: bytes of one request.
 
-    `waiting`: places of sockets whose first frame is awaited.
+    `listen_scope`: as of a `ClientSocket`. `waiting`: places of sockets whose first frame is awaited.
     """
 
-    def __init__(self, rpc: Rpc, feeds: Feeds, hosts: Hosts, authenticator: Authenticator, largest: int) -> None:
+    def __init__(
+        self,
+        rpc: Rpc,
+        feeds: Feeds,
+        hosts: Hosts,
+        authenticator: Authenticator,
+        largest: int,
+        *,
+        listen_scope: Scope | None,
+    ) -> None:
         self._largest = largest
+        self._listen_scope = listen_scope
         self._rpc = rpc
         self._feeds = feeds
         self._hosts = hosts
@@ -199,6 +215,7 @@ class _Endpoints:
             self.waiting,
             principal=principal,
             largest=self._largest,
+            listen_scope=self._listen_scope,
         )
         self._sockets.add(socket)
         return await socket.serve(request)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from voicecall.api import params as p
 from voicecall.api.results import CallRecord
+from voicecall.api.steering import SteerMode
 from voicecall.service import CallRequest, CallService
 from voicecall.service.history import ForgetCounts, History
 from voicecall.service.inspection import Inspection
@@ -73,6 +74,18 @@ async def _continue_result(services: Services, params: p.ContinueResultParams) -
 
 async def _speak(services: Services, params: p.SpeakParams) -> Payload:
     await services.calls.speak(params.call_id, params.message)
+    return {"success": True}
+
+
+async def _steer(services: Services, params: p.SteerParams) -> Payload:
+    calls, call = services.calls, params.call_id
+    match params.mode:
+        case SteerMode.SAY:
+            await calls.speak(call, params.message, interrupts=params.interrupt)
+        case SteerMode.GUIDANCE:
+            await calls.guide(call, params.message)
+        case SteerMode.ASK:
+            return {"success": True, "transcript": await calls.ask(call, params.message)}
     return {"success": True}
 
 
@@ -150,6 +163,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "voicecall.continue.start": _continue_start,
     "voicecall.continue.result": _continue_result,
     "voicecall.speak": _speak,
+    "voicecall.steer": _steer,
     "voicecall.dtmf": _dtmf,
     "voicecall.end": _end,
     "voicecall.status": _status,

@@ -22,6 +22,7 @@ from voicecall.api.errors import Unauthorized
 from voicecall.api.frames import Request, error_frame, read_request, result_frame
 from voicecall.api.methods import METHODS, REGISTER, SOCKET_METHODS, SUBSCRIBE, UNSUBSCRIBE
 from voicecall.api.params import SubscribeParams
+from voicecall.api.scopes import Scope
 from voicecall.connections import sender
 from voicecall.errors import Conflict, Exhausted, InvalidRequest, Refusal
 from voicecall.slots import Slots
@@ -41,7 +42,7 @@ _log = logging.getLogger(__name__)
 class ClientSocket:
     """`principal` None: the first frame must authenticate; until then the socket holds a slot of `waiting`.
 
-    `largest`: bytes of one frame.
+    `largest`: bytes of one frame. `listen_scope`: what a token needs to listen in; None: no one may.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ClientSocket:
         *,
         principal: Principal | None,
         largest: int,
+        listen_scope: Scope | None = None,
     ) -> None:
         self._rpc = rpc
         self._feeds = feeds
@@ -63,6 +65,7 @@ class ClientSocket:
         self._authenticator = authenticator
         self._waiting = waiting
         self._principal = principal
+        self._listen_scope = listen_scope
         self._ws = web.WebSocketResponse(
             max_msg_size=largest,
             compress=False,
@@ -185,7 +188,7 @@ class ClientSocket:
     def _hello(self) -> dict[str, Any]:
         methods = [method.name for method in (*METHODS, *SOCKET_METHODS)]
         scopes = sorted(self._principal.scopes) if self._principal is not None else []
-        features = {"methods": sorted(methods), "scopes": scopes}
+        features = {"methods": sorted(methods), "scopes": scopes, "listen": self._listen_scope in scopes}
         return {"type": "hello-ok", "protocol": _PROTOCOL, "features": features}
 
     async def _change_subscription(self, request: Request) -> None:

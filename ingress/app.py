@@ -26,6 +26,7 @@ from voicecall.bus.ingresses import Ingresses
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.media.bus import RedisMediaBus
+from voicecall.bus.media.taps import TapPublisher
 from voicecall.bus.membership import Membership
 from voicecall.bus.public_address import PublicAddressPublisher
 from voicecall.call.ids import NodeId
@@ -105,6 +106,7 @@ async def running_ingress(
             doorbell=DramatiqDoorbell(broker),
             media=media,
             traces=traces,
+            publish_tap=TapPublisher(redis).publish,
         )
         stack.push_async_callback(server.close)
         ingresses = Ingresses(redis)

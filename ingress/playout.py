@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+from ingress.played import PlayedFrames
 from voicecall.call.events import Failover, PlaybackBegan, PlaybackDone
 
 __all__ = [
@@ -127,6 +128,8 @@ class Playout:
         self._newest = 0  # utterances up to this one are known: late audio for a dropped one is dropped too
         self._paused_until: float | None = None
         self._deferred_until = 0.0  # no utterance begins before
+        self.played: PlayedFrames | None = None
+        """Where each frame is noted that is sent, for a listener; None: nowhere."""
         self.dropped = 0
         """Bytes dropped: beyond the limit, or of an utterance that was done."""
 
@@ -193,6 +196,8 @@ class Playout:
             else:
                 heard.insert(0, utterance.done(unplayed=0, complete=True))
         self._dry_at = now
+        if self.played is not None:
+            self.played.take_back(sum(taken))
         return [Flush(), *heard] if any(taken) else heard
 
     def resume(self, now: float) -> list[Step]:
@@ -237,6 +242,8 @@ class Playout:
 
     def close(self, now: float) -> list[Step]:
         """The socket is gone: report every utterance with what was heard of it."""
+        if self.played is not None:
+            self.played.cut(now)
         steps = self._reports(now)
         self._sent_whole.clear()
         self._drop_waiting()
@@ -313,6 +320,8 @@ class Playout:
         # Absolute, not "now plus 20 ms": a late tick delays nothing after it.
         self._dry_at = max(self._dry_at, now) + len(frame) / _BYTES_PER_S
         utterance.ends_at = self._dry_at
+        if self.played is not None:
+            self.played.sent(frame, self._dry_at)
         return frame
 
     def _complete(self, steps: list[Step]) -> None:
@@ -357,6 +366,8 @@ class Playout:
             self._dry_at -= ahead
             for utterance in (*self._sent_whole, *self._sending):
                 utterance.ends_at -= ahead
+            if self.played is not None:
+                self.played.move(-ahead)
 
     def _drop_waiting(self) -> None:
         self._sending.clear()

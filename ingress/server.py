@@ -18,6 +18,7 @@ from ingress.outbox import Outbox
 from ingress.pacer import Pacer
 from ingress.public_address import PublicAddress
 from ingress.streams import MediaSocket, Stream, Streams
+from ingress.taps import Publish
 from ingress.traced import TracedReceiver, stream_span
 from ingress.webhooks import BODY_TIMEOUT_S, WebhookServer, refusal
 from voicecall import metrics
@@ -50,6 +51,7 @@ class IngressServer:
 
     `public_address`: where carriers find this ingress; by default, what the configuration says. `drain_s`: how long a
     stream may wait at the end for a moment in which no one speaks. `traces`: where spans go; None: nowhere.
+    `publish_tap`: as `publish` of `Streams`.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class IngressServer:
         first_head_s: float = FIRST_HEAD_S,
         drain_s: float = _DRAIN_S,
         traces: Traces | None = None,
+        publish_tap: Publish | None = None,
     ) -> None:
         public_address = public_address or PublicAddress(settings)
         self._log = log
@@ -77,7 +80,9 @@ class IngressServer:
         self._doorbell = RateLimitedDoorbell(doorbell)
         self._pacer = Pacer()
         self._outboxes: set[Outbox] = set()  # with events that are not in the log yet
-        self.streams = Streams(node, None if traces is None else _on_ended(traces))
+        self.streams = Streams(
+            node, None if traces is None else _on_ended(traces), publish=publish_tap, clock=self._pacer.clock
+        )
         self._inbound = InboundCalls(
             settings=settings,
             public_address=public_address,
@@ -194,6 +199,7 @@ class IngressServer:
         await self.server.shutdown(1.0)
         for stream in self.streams:
             self.streams.close(stream)
+        await self.streams.close_taps()
         self.limiter.close()
         self._pacer.close()
         await asyncio.gather(*(outbox.drain(_FLUSH_S) for outbox in tuple(self._outboxes)))

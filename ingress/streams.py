@@ -15,6 +15,7 @@ from typing import Final, Protocol, assert_never
 from ingress.outbox import Outbox
 from ingress.pacer import Pacer
 from ingress.playout import Flush, Playout, SetMark, Step
+from ingress.taps import Publish, Tap, Taps
 from ingress.uplink import SilenceBatcher, Uplink
 from voicecall import metrics
 from voicecall.call.events import DtmfReceived, Event, PlaybackBegan, PlaybackDone, StreamClosed, StreamOpened
@@ -27,6 +28,7 @@ from voicecall.ports import (
     Detach,
     Finish,
     FirstAudio,
+    Listen,
     MediaBus,
     MediaCodec,
     MediaItem,
@@ -96,6 +98,7 @@ class Stream:
         self._worker: NodeId | None = None
         self._attached_at = 0.0
         self._is_handed_over = False
+        self._tap: Tap | None = None
         self._frames_in = 0
         self._frames_out = 0
 
@@ -105,6 +108,8 @@ class Stream:
         """Send a frame of caller audio to the worker; hold it while none is attached."""
         for number, frame in self._uplink.order(chunk, mulaw):
             self._frames_in += 1
+            if self._tap is not None:
+                self._tap.on_caller_audio(number, frame)
             if self._worker is not None and self._pacer.clock() - self._attached_at < _ATTACHED_FOR_S:
                 self._uplink.sent(number, frame)
                 for first, audio in self._silence_batcher.take(number, frame):
@@ -127,6 +132,13 @@ class Stream:
 
     def on_mark(self, name: str) -> None:
         self._carry_out(self._playout.marked(name, self._pacer.clock()))
+
+    # --- someone listens in
+
+    def copy_to(self, tap: Tap | None) -> None:
+        """Copy the audio of both sides to this tap from now on; None: to none."""
+        self._tap = tap
+        self._playout.played = None if tap is None else tap.begin()
 
     # --- moments in which the socket may be closed for a restart (`drain`)
 
@@ -279,12 +291,21 @@ class Streams:
     """The current stream of each call. `ingress` is this node's name, reported in StreamOpened.
 
     Set `is_stopping` when this process stops, and `resume_after_s` when no other takes over: reported with the end of
-    each stream. `on_ended` is called with each stream whose socket is gone or replaced.
+    each stream. `on_ended` is called with each stream whose socket is gone or replaced. `publish`: sends the audio of a
+    call to those who listen in; None: no one can. `clock`: as of the pacer.
     """
 
-    def __init__(self, ingress: NodeId, on_ended: Callable[[Stream], None] | None = None) -> None:
+    def __init__(
+        self,
+        ingress: NodeId,
+        on_ended: Callable[[Stream], None] | None = None,
+        *,
+        publish: Publish | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ingress = ingress
         self._on_ended = on_ended
+        self._taps = None if publish is None else Taps(publish, clock, self._on_tap)
         self.is_stopping = False
         self.resume_after_s = 0.0
         self._current: dict[CallId, Stream] = {}
@@ -306,6 +327,7 @@ class Streams:
             self._remember(old)
         stream.epoch = self._epochs.pop(stream.call, Epoch(0))
         self._current[stream.call] = stream
+        self._on_tap(stream.call)
         opened = StreamOpened(stream=stream.name, ingress=self._ingress, leg=stream.leg, pauses=True)
         stream.outbox.put(*ended, opened)
         if old is not None:
@@ -323,6 +345,10 @@ class Streams:
 
     def deliver(self, item: MediaItem) -> None:
         """Give an item from the media bus to the stream of its call."""
+        if isinstance(item, Listen):
+            if self._taps is not None:
+                self._taps.renew(item)
+            return
         stream = self._current.get(item.call)
         if isinstance(item, CallerAudio) or stream is None:
             metrics.MEDIA_DROPPED.labels(reason="no-stream").inc()
@@ -335,6 +361,17 @@ class Streams:
             stream = self._current.get(item.call)
             if isinstance(item, CallerAudio) and stream is not None and stream.name == item.stream:
                 stream.on_undelivered(node, item)
+
+    async def close_taps(self) -> None:
+        """No one listens in any more."""
+        if self._taps is not None:
+            await self._taps.close()
+
+    def _on_tap(self, call: CallId) -> None:
+        """The stream of this call is another one, or someone begins to listen in, or the last one has ended."""
+        stream = self._current.get(call)
+        if stream is not None and self._taps is not None:
+            stream.copy_to(self._taps.of(call))
 
     def _remember(self, stream: Stream) -> None:
         if self._on_ended is not None:

@@ -18,6 +18,7 @@ const METHODS = [
   "voicecall.end",
   "voicecall.status",
   "voicecall.dtmf",
+  "voicecall.steer",
 ];
 const READ_ONLY = new Set(["voicecall.status", "voicecall.continue.result"]);
 

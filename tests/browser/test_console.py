@@ -16,10 +16,12 @@ from playwright.async_api import Locator, Page, expect
 
 from gateway.web import assets
 from simulators.staged_gateway import StagedGateway
+from simulators.tones import encode_mulaw
 from tests.archive.records import ANNA, OURS, call_id, record
 from tests.browser.chromium import skip_without_chromium
 from tests.browser.conftest import free_port
 from tests.fakes.redis_server import RedisServer
+from tests.fakes.tapped import tapped_ingress
 from tests.gateway.conftest import TOKEN, System, stack
 from voicecall.archive import CallArchive
 from voicecall.bus.dead import DeadLetters
@@ -228,6 +230,14 @@ async def test_an_operator_says_something_presses_keys_and_ends_the_call(page: P
         await page.keyboard.press("Enter")
         await expect(said(page, "agent").filter(has_text="And again")).to_be_visible()
 
+        await page.get_by_role("textbox", name="Guide the agent").fill("Offer a discount")
+        await page.get_by_role("button", name="Guide", exact=True).click()
+        await expect(page.get_by_text("Guide: done.")).to_be_visible()
+        await expect(
+            said(page, "note").filter(has_text="hint to the agent, unheard by the caller: Offer a")
+        ).to_be_visible()
+        await expect(said(page, "agent").filter(has_text="Offer a discount")).to_have_count(0)
+
         await page.get_by_text("Keys", exact=True).click()
         for key in "5#":
             await page.get_by_role("button", name=f"Press {key}", exact=True).click()
@@ -243,6 +253,51 @@ async def test_an_operator_says_something_presses_keys_and_ends_the_call(page: P
         await expect(page.locator(".call-head .badge")).to_have_text("hangup-bot")
         await expect(page.get_by_role("textbox", name="Say on the call")).to_be_hidden()
         await expect(page.get_by_role("button", name="Forget")).to_be_visible()
+
+
+async def test_one_listens_in_and_each_side_has_its_level(page: Page, redis_server: RedisServer) -> None:
+    """What sounds is decoded on its own side; the button ends it, and a lost gateway is connected to again."""
+    loud, port = encode_mulaw("a sound that lasts")[:160], free_port()
+    caller, agent = (page.get_by_role("meter", name=f"{side}'s level") for side in ("Caller", "Agent"))
+    async with opened(page, redis_server, port=port) as system:
+        call = await system.initiate()
+        await page.goto(f"{system.url}/#/call/{call}")
+        async with tapped_ingress(system.redis) as ingress:
+            await expect(caller).to_be_hidden()
+            await page.get_by_role("button", name="Listen in").click()
+            ingress.caller = loud
+            await level(caller, sounds=True)
+            await level(agent, sounds=False)
+            ingress.caller, ingress.agent = b"", loud
+            await level(agent, sounds=True)
+            await level(caller, sounds=False)
+    await expect(page.get_by_text("Connecting again…")).to_be_visible()
+    async with (
+        stack(redis_server.url, token=None, port=port, keep=True) as system,
+        tapped_ingress(system.redis) as ingress,
+    ):
+        ingress.caller = loud
+        await level(caller, sounds=True)
+        await page.get_by_role("button", name="Stop listening").click()
+        await expect(caller).to_be_hidden()
+        async with asyncio.timeout(20):
+            while ingress.is_tapped:  # noqa: ASYNC110  another task ends it
+                await asyncio.sleep(0.05)
+
+
+async def level(meter: Locator, *, sounds: bool) -> None:
+    """The meter rises, or falls to nothing."""
+    async with asyncio.timeout(20):
+        while (await meter.evaluate("meter => meter.value") > 0.3) is not sounds:  # noqa: ASYNC110  the page draws it
+            await asyncio.sleep(0.1)
+
+
+async def test_a_call_without_audio_says_why_there_is_nothing_to_hear(page: Page, redis_server: RedisServer) -> None:
+    async with opened(page, redis_server, config={"streaming": {"enabled": False}}) as system:
+        await page.goto(f"{system.url}/#/call/{await system.initiate()}")
+        await page.get_by_role("button", name="Listen in").click()
+        await expect(page.get_by_text("Nothing to hear: the carrier itself speaks and listens")).to_be_visible()
+        await expect(page.get_by_role("button", name="Listen in")).to_be_visible()
 
 
 async def test_what_is_refused_is_said_and_the_text_is_kept(page: Page, redis_server: RedisServer) -> None:
@@ -518,7 +573,7 @@ async def test_a_token_that_only_reads_sees_and_cannot_act(
         await rows(page).first.click()
         await expect(page.get_by_text("This token only reads: it sees the call")).to_be_visible()
         await expect(said(page, "agent")).to_have_count(1)
-        for control in ("Say", "End call", "Forget"):
+        for control in ("Say", "Guide", "Have it asked", "End call", "Forget", "Listen in"):
             await expect(page.get_by_role("button", name=control, exact=True)).to_be_hidden()
         await expect(page.get_by_text("Keys", exact=True)).to_be_hidden()
         for address in (f"#/call/{call_id(1)}", "#/history", "#/health"):

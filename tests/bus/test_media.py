@@ -17,7 +17,19 @@ from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.bus.media.outbox import Bundle, PacedQueue
 from voicecall.call.events import Failover
 from voicecall.call.ids import CallId, Epoch, NodeId, StreamId
-from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, FirstAudio, MediaItem, Pause, Play, Resume
+from voicecall.ports import (
+    Attach,
+    CallerAudio,
+    Clear,
+    Detach,
+    Finish,
+    FirstAudio,
+    Listen,
+    MediaItem,
+    Pause,
+    Play,
+    Resume,
+)
 
 INGRESS = NodeId("ingress-1")
 CALL = CallId("0d0e0f00-1111-4222-8333-444455556666")
@@ -36,6 +48,7 @@ items = st.one_of(
     st.builds(Resume, calls, epochs),
     st.builds(Detach, calls, epochs),
     st.builds(CallerAudio, calls, names, numbers, audio),
+    st.builds(Listen, calls, names, numbers),
 )
 
 
@@ -70,7 +83,7 @@ def test_a_damaged_bundle_never_yields_a_wrong_type(sent: list[MediaItem], data:
 @pytest.mark.parametrize(
     "fields",
     [
-        (9, bytes(16), 1),  # no such kind
+        (10, bytes(16), 1),  # no such kind
         (3, bytes(15), 1),  # no such call
         (3, bytes(16), "1"),  # an epoch in words
         (3, bytes(16), 1, 2),  # too much

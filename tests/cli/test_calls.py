@@ -44,6 +44,14 @@ async def test_a_call_from_beginning_to_end(system: System) -> None:
     pressed = await voicecall(env, "dtmf", "--call-id", call, "--digits", "1#")
     assert (pressed.status, system.worker.digits) == (0, ["1#"])
 
+    hinted = await voicecall(env, "steer", "--call-id", call, "-m", "Be brief")
+    assert (hinted.status, hinted.out) == (0, '{\n  "success": true\n}\n')
+    asking = asyncio.create_task(voicecall(env, "steer", "--call-id", call, "-m", "their name", "--mode", "ask"))
+    await system.worker.replies(CallId(call), "Your name?")
+    await system.worker.hear(CallId(call), "Anna")
+    assert json.loads((await asking).out) == {"success": True, "transcript": "Anna"}
+    await system.worker.replies(CallId(call), "Thank you.")
+
     asking = asyncio.create_task(voicecall(env, "continue", "--call-id", call, "-m", "And you?"))
     await system.worker.asks(CallId(call))
     await system.worker.hear(CallId(call), "Größe: fünf")
@@ -55,7 +63,8 @@ async def test_a_call_from_beginning_to_end(system: System) -> None:
     shown = await voicecall(env, "status", "--call-id", call, "--json")
     record = json.loads(shown.out)
     assert (record["callId"], record["state"], record["to"]) == (call, "hangup-bot", "+15550001234")
-    assert [line["text"] for line in record["transcript"]] == ["Hello", "One moment", "And you?", "Größe: fünf"]
+    said = [line["text"] for line in record["transcript"]]
+    assert said == ["Hello", "One moment", "Your name?", "Anna", "Thank you.", "And you?", "Größe: fünf"]
 
 
 async def test_an_unknown_call_is_no_failure_of_status(system: System) -> None:

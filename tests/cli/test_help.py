@@ -36,7 +36,8 @@ def parse(command: Any, name: str, words: list[str], parent: Any = None) -> None
 
 def test_every_promised_command_is_there() -> None:
     promised = (
-        "call start continue speak end dtmf status tail latency expose setup smoke config doctor demo dev replay dead"
+        "call start continue speak steer end dtmf status tail latency expose setup smoke config doctor demo dev replay"
+        " dead"
     )
     assert set(promised.split()) <= {path[0] for path in ALL}
 

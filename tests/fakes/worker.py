@@ -88,6 +88,14 @@ class SmallWorker:
         while (state := await self.log.read(call)) is None or state.pending_continue is None or state.is_speaking:  # noqa: ASYNC110  # as above
             await asyncio.sleep(0.002)
 
+    async def replies(self, call: CallId, text: str) -> None:
+        """The agent gives the reply that is due; return when it was heard."""
+        while (state := await self.log.read(call)) is None or not state.reply_due:  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0.002)
+        await self.log.post(call, (e.AgentSaid(turn=state.turn, text=text), e.AgentDone(turn=state.turn)))
+        while (state := await self.log.read(call)) is None or state.reply_due or state.is_speaking:  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0.002)
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._channel.run())

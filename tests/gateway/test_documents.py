@@ -122,6 +122,11 @@ async def test_real_answers_are_those_that_are_described(system: System) -> None
     await system.worker.hear(CallId(call), "nothing")
     await asking
     await ask("voicecall.speak", callId=call, message="Bye")
+    assert await ask("voicecall.steer", callId=call, message="Be brief") == {"success": True}
+    asking = asyncio.create_task(ask("voicecall.steer", callId=call, message="your name?", mode="ask"))
+    await system.worker.replies(CallId(call), "Your name?")
+    await system.worker.hear(CallId(call), "Anna")
+    assert (await asking)["transcript"] == "Anna"
     await ask("voicecall.dtmf", callId=call, digits="1")
     await ask("voicecall.status")
     await ask("voicecall.end", callId=call)

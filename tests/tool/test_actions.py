@@ -20,6 +20,7 @@ _GOOD: list[dict[str, Any]] = [
     {"action": "continue_call", "callId": "x", "message": "Hello"},
     {"action": "speak_to_user", "callId": "x", "message": "Hello"},
     {"action": "send_dtmf", "callId": "x", "digits": "12#"},
+    {"action": "steer_call", "callId": "x", "message": "Be brief.", "mode": "ask"},
     {"action": "end_call", "callId": "x"},
     {"action": "get_status", "callId": "x"},
 ]
@@ -106,7 +107,15 @@ def test_both_schemas_are_valid_and_describe_each_parameter() -> None:
 
 def test_the_documented_actions_are_all_there() -> None:
     """Those of OpenClaw's tool."""
-    assert {"initiate_call", "continue_call", "speak_to_user", "end_call", "get_status", "send_dtmf"} == set(ACTIONS)
+    assert {
+        "initiate_call",
+        "continue_call",
+        "speak_to_user",
+        "end_call",
+        "get_status",
+        "send_dtmf",
+        "steer_call",
+    } == set(ACTIONS)
 
 
 @given(

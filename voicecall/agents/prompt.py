@@ -25,6 +25,14 @@ _GO_ON: Final = (
     "The line broke while you were answering. The caller has already heard: {said} Go on from there without repeating "
     "it; if there is nothing more to say, say so in a few words."
 )
+_NEW_HINTS: Final = (
+    "The operator of this call, whom the other person does not hear, instructs you, in this order:{} "
+    "Follow it in your next reply, in your own words, and do not mention the operator."
+)
+_EARLIER_HINTS: Final = (
+    "Earlier in this call its operator, whom the other person does not hear, instructed you, in order:{}"
+)
+_ASKS: Final = "Ask the other person, in your own words: {}"
 _BEGINNING_LEFT_OUT: Final = "The call has lasted long: its beginning is left out here."
 _ROLE: Final = {Party.BOT: "assistant", Party.USER: "user"}
 
@@ -44,6 +52,8 @@ def messages_of(question: Question, system_prompt: str | None) -> list[dict[str,
             messages[-1]["content"] += f" {line.text}"
         else:
             messages.append({"role": role, "content": line.text})
+    if new := _hints(question, is_new=True):
+        messages.append({"role": "system", "content": new})
     if question.said:
         messages.append({"role": "system", "content": _GO_ON.format(said=" ".join(question.said))})
     return messages
@@ -58,8 +68,18 @@ def instructions_of(question: Question, identity: str, *, going_on: bool = False
     about = f"The other person's number is {number}." if number is not None else ""
     purpose = _purpose(question.brief) if question.brief is not None else ""
     gap = _BEGINNING_LEFT_OUT if len(newest_of(question.history)) < len(question.history) else ""
+    before = _hints(question, is_new=False)
+    # Where the conversation does not follow, what it is followed by stands here.
+    new = _hints(question, is_new=True) if going_on else ""
     said = _GO_ON.format(said=" ".join(question.said)) if going_on and question.said else ""
-    return "\n\n".join(part for part in (identity, _MANNER, purpose, language, about, gap, said) if part)
+    return "\n\n".join(part for part in (identity, _MANNER, purpose, language, about, gap, before, new, said) if part)
+
+
+def _hints(question: Question, *, is_new: bool) -> str:
+    """The instructions of the operator to the agent, for this reply or before it; "" for nothing."""
+    hints = [hint for hint in question.hints if hint.is_new is is_new]
+    listed = _listed(tuple(_ASKS.format(hint.text) if hint.asks else hint.text for hint in hints))
+    return (_NEW_HINTS if is_new else _EARLIER_HINTS).format(f"{listed}\n" if is_new else listed) if hints else ""
 
 
 def _purpose(brief: CallBrief) -> str:

@@ -2,10 +2,13 @@
 
 from typing import Final
 
-__all__ = ["KEYS", "LONGEST_KEY", "LONGEST_MESSAGE"]
+__all__ = ["KEYS", "LONGEST_KEY", "LONGEST_MESSAGE", "LONGEST_STEER"]
 
 LONGEST_MESSAGE: Final = 4096
 """Characters in one message; OpenAI's speech endpoint accepts no more in one request."""
+
+LONGEST_STEER: Final = 500
+"""Characters of what an operator instructs the agent, has it ask, or says on a call."""
 
 LONGEST_KEY: Final = 256
 """Characters in a session key or an idempotency key."""

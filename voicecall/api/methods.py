@@ -31,6 +31,7 @@ __all__ = [
     "SPEAK",
     "START",
     "STATUS",
+    "STEER",
     "SUBSCRIBE",
     "UNSUBSCRIBE",
     "Method",
@@ -91,6 +92,13 @@ SPEAK: Final = Method(
     summary="Say something; answers when it was heard.",
     params=params.SpeakParams,
     result=results.Success,
+    scope=Scope.WRITE,
+)
+STEER: Final = Method(
+    name="voicecall.steer",
+    summary="Give the agent a hint that the caller does not hear, have it ask a question, or say something.",
+    params=params.SteerParams,
+    result=results.Steered,
     scope=Scope.WRITE,
 )
 DTMF: Final = Method(
@@ -170,6 +178,7 @@ METHODS: Final[tuple[Method[Any, Any], ...]] = (
     CONTINUE_START,
     CONTINUE_RESULT,
     SPEAK,
+    STEER,
     DTMF,
     END,
     STATUS,

@@ -14,7 +14,9 @@ from pydantic import (
     Field,
     Strict,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -22,7 +24,8 @@ from pydantic_core import PydanticCustomError
 
 from voicecall.api.absent import without_absent
 from voicecall.api.brief import Brief
-from voicecall.api.limits import KEYS, LONGEST_KEY, LONGEST_MESSAGE
+from voicecall.api.limits import KEYS, LONGEST_KEY, LONGEST_MESSAGE, LONGEST_STEER
+from voicecall.api.steering import SteerMode
 from voicecall.call.events import EndReason, Mode
 from voicecall.call.ids import E164, CallId, is_call_id
 from voicecall.call.numbers import NotANumber, read_number
@@ -45,6 +48,7 @@ __all__ = [
     "SpeakParams",
     "StartParams",
     "StatusParams",
+    "SteerParams",
     "SubscribeParams",
     "UnsubscribeParams",
 ]
@@ -110,6 +114,8 @@ _Text = Annotated[
     AfterValidator(_not_blank),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_MESSAGE}),
 ]
+_Hint = Annotated[str, StringConstraints(max_length=LONGEST_STEER), AfterValidator(_not_blank)]
+_SteerMode = Annotated[SteerMode, Strict(strict=False)]
 _Message = Annotated[str, WithJsonSchema({"type": "string", "maxLength": LONGEST_MESSAGE})]
 _Key = Annotated[str, WithJsonSchema({"type": "string", "maxLength": LONGEST_KEY})]
 _Number = Annotated[str, _documented("^\\+[1-9][0-9]{1,14}$")]
@@ -178,6 +184,26 @@ class SpeakParams(Params):
 
 class ContinueParams(SpeakParams):
     pass
+
+
+class SteerParams(Params):
+    call_id: _CallId
+    message: _Hint = Field(description="The hint, the question, or the text.")
+    mode: _SteerMode = Field(
+        default=SteerMode.GUIDANCE,
+        description=(
+            "guidance: a hint to the agent, which the caller does not hear. say: the agent's voice says it."
+            " ask: the agent asks the caller, and the answer is returned."
+        ),
+    )
+    interrupt: bool = Field(default=False, description="With `say`: at once, in place of what is being said.")
+
+    @field_validator("interrupt")
+    @classmethod
+    def _only_say_interrupts(cls, interrupt: bool, read: ValidationInfo) -> bool:
+        if interrupt and read.data.get("mode", SteerMode.SAY) is not SteerMode.SAY:
+            raise PydanticCustomError("interrupt", "goes with the mode say only; leave it out")
+        return interrupt
 
 
 class ContinueResultParams(Params):

@@ -48,6 +48,7 @@ __all__ = [
     "ProviderFailover",
     "Registered",
     "Result",
+    "Steered",
     "Subscribed",
     "Success",
     "TranscriptLine",
@@ -244,6 +245,12 @@ class Continued(Success):
     transcript: str
 
 
+class Steered(Success):
+    """`transcript`: the caller's answer, of mode `ask`."""
+
+    transcript: str | None = None
+
+
 class Operation(Result):
     """A started `continue`. Poll `continue.result` for at most `poll_timeout_ms`."""
 
@@ -308,6 +315,7 @@ class Forgotten(Result):
 class Features(Result):
     methods: tuple[str, ...]
     scopes: tuple[Literal["operator.read", "operator.write"], ...]
+    listen: bool = False
 
 
 class Hello(Result):

@@ -113,6 +113,10 @@ class Keys:
         """Channel that carries bundles of media to the node."""
         return self._name(f"media:{name}")
 
+    def tap(self, listener: str) -> str:
+        """Channel that carries the audio of a call to someone who listens in."""
+        return self._name(f"tap:{listener}")
+
     def agents_gateway(self, gateway: str) -> str:
         """Channel on which a gateway is asked to cancel turns that it has."""
         return self._name(f"agents:gateway:{gateway}")

@@ -2,14 +2,26 @@
 
 Pure and total: no clock, no I/O, no randomness; an event that does not fit is ignored and counted. This file only
 routes; the rules are in `leg`, `amd` (answering machines), `hangup`, `stream`, `playback`, `interruption` (who has the
-floor), `turns`, `silence`, `requests` (API requests), `dtmf` and `recovery` (fail-over).
+floor), `turns`, `silence`, `requests` (API requests), `steering`, `dtmf` and `recovery` (fail-over).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, TypeAlias, TypeVar, cast
 
-from voicecall.call import amd, dtmf, hangup, interruption, playback, recovery, requests, silence, stream, turns
+from voicecall.call import (
+    amd,
+    dtmf,
+    hangup,
+    interruption,
+    playback,
+    recovery,
+    requests,
+    silence,
+    steering,
+    stream,
+    turns,
+)
 from voicecall.call import events as e
 from voicecall.call import leg as leg_rules
 from voicecall.call.effects import Effect
@@ -87,6 +99,11 @@ def _connect_native(before: Step, step: Step) -> Step:
     return stream.connected(step)
 
 
+def _speak_requested(step: Step, event: e.SpeakRequested) -> Step:
+    """An API client wants something said to the caller, or passed on to the agent."""
+    return steering.steer_requested(step, event) if event.guidance else requests.speak_requested(step, event)
+
+
 def _sound(rule: Rule[E], *, noisy: bool) -> Rule[E]:
     """A rule about what the remote party utters. A machine's greeting is only tracked: it is no turn."""
 
@@ -133,7 +150,7 @@ ROUTES: Final[Routes] = dict(
         route(e.AgentSaid, turns.agent_said),
         route(e.AgentDone, turns.agent_done),
         route(e.AgentFailed, turns.agent_failed),
-        route(e.SpeakRequested, requests.speak_requested),
+        route(e.SpeakRequested, _speak_requested),
         route(e.ContinueRequested, requests.continue_requested),
         route(e.TimerFired, _timer_fired),
         route(e.Reactivated, _dismissing(recovery.reactivated)),
@@ -234,7 +251,9 @@ def _fold(call: Call, event: e.Event) -> Step:
     rule = (PROVISIONAL if call.is_provisional else ROUTES).get(type(event))
     if call.end is not None:
         rule = ENDING.get(type(event), rule)
-    return step.ignored() if rule is None else silence.watch(dtmf.send_queued_digits(rule(step, event)))
+    if rule is None:
+        return step.ignored()
+    return silence.watch(turns.ask_for_operator(dtmf.send_queued_digits(rule(step, event))))
 
 
 def _is_foreign(call: Call, event: e.Event) -> bool:

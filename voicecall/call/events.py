@@ -542,11 +542,19 @@ class AgentFailed(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeakRequested(_Event):
-    """An API client asks to say this."""
+    """An API client asks to say this.
+
+    `interrupts`: at once, in place of what is being said; an earlier build says it behind that. `guidance`: in place of
+    a text, an instruction to the agent, which the caller does not hear; `asks`: it is a question for the caller. An
+    earlier build finds nothing to say, and refuses.
+    """
 
     name: ClassVar[str] = "SpeakAsked"
     request: RequestId
     text: str
+    interrupts: bool = False
+    guidance: str = ""
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

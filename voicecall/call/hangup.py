@@ -187,6 +187,8 @@ def finalise(step: Step, reason: EndReason) -> Step:
         step = step.resolve(queued.request, ok=False, text=ended)
     if call.pending_continue is not None:
         step = step.resolve(call.pending_continue.request, ok=False, text=ended)
+    if call.steering.question is not None:
+        step = step.set_steering(question=None).resolve(call.steering.question.request, ok=False, text=ended)
     step = fail_waiting(step, ended)
     step = step.replace(phase=Phase(reason.value), ended_at=step.at, end=None, stream=None)
     step = step.set_leg(dial_request=None).set_dtmf(queued=()).set_amd(awaiting_beep=False)

@@ -55,6 +55,8 @@ def speak_requested(step: Step, event: SpeakRequested) -> Step:
         return step.resolve(event.request, ok=False, text=_NOTHING)
     if _is_early(step.call):
         return _wait(step, WaitingRequest(request=event.request, text=event.text, listens=False))
+    if event.interrupts:
+        step = cancel_reply(playback.cut(step))
     return playback.say(step, text, request=event.request)
 
 
@@ -63,7 +65,8 @@ def continue_requested(step: Step, event: ContinueRequested) -> Step:
     call = step.call
     if call.is_machine:
         return step.resolve(event.request, ok=False, text=NO_PERSON)
-    if call.pending_continue is not None or any(waiting.listens for waiting in call.waiting):
+    asks = call.steering.question is not None
+    if asks or call.pending_continue is not None or any(waiting.listens for waiting in call.waiting):
         return step.resolve(event.request, ok=False, text="Already waiting for transcript")
     text = speakable(event.text)
     if not text:
@@ -104,10 +107,19 @@ def transcript_overdue(step: Step) -> Step:
     """The caller has not answered a `continue` in time."""
     question = step.call.pending_continue
     if question is None:
-        return step
+        return _steered_overdue(step)
     waited_ms = round(step.call.policy.transcript_timeout_s * 1000)
     step = step.set_floor(pending_continue=None)
     return step.resolve(question.request, ok=False, text=f"Timed out waiting for transcript after {waited_ms}ms")
+
+
+def _steered_overdue(step: Step) -> Step:
+    """The caller has not answered an operator's question in time."""
+    question = step.call.steering.question
+    if question is None:
+        return step
+    step = step.set_steering(question=None)
+    return step.resolve(question.request, ok=False, text="Timed out waiting for the answer")
 
 
 def answer_continue(step: Step, question: PendingContinue, text: str) -> Step:

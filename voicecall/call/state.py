@@ -26,6 +26,7 @@ __all__ = [
     "DtmfState",
     "EndState",
     "FloorState",
+    "Guidance",
     "HeldTurn",
     "LegState",
     "MediaStream",
@@ -36,6 +37,8 @@ __all__ = [
     "PlaybackState",
     "QueuedDigits",
     "RequestResult",
+    "SteeredQuestion",
+    "SteeringState",
     "TranscriptEntry",
     "TurnStats",
     "Utterance",
@@ -194,6 +197,27 @@ class QueuedDigits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Guidance:
+    """An operator's hint to the agent. `asks`: a question for the caller. `turn`: of the first reply that has it."""
+
+    text: str
+    asks: bool = False
+    turn: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SteeredQuestion:
+    """A question of the operator that the caller has not answered. `turn`: of the reply that asks it; None: not yet.
+
+    `unprompted`: that reply answers nothing that the caller said.
+    """
+
+    request: RequestId
+    turn: int | None = None
+    unprompted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestResult:
     """The answer to an API request; kept in the snapshot, so that a lost feed message costs one read."""
 
@@ -293,6 +317,14 @@ class DtmfState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SteeringState:
+    """What an operator says to the agent: the newest few hints, in order, and the question that is not answered."""
+
+    guidance: tuple[Guidance, ...] = ()
+    question: SteeredQuestion | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnStats:
     """Measurements of the conversation, for the call's record."""
 
@@ -339,6 +371,7 @@ class Call:
     playback: PlaybackState = field(default_factory=PlaybackState)
     amd: AmdState = field(default_factory=AmdState)
     dtmf: DtmfState = field(default_factory=DtmfState)
+    steering: SteeringState = field(default_factory=SteeringState)
     stats: TurnStats = field(default_factory=TurnStats)
     waiting: tuple[WaitingRequest, ...] = ()  # for the answer, in the order in which they came
 

@@ -24,6 +24,7 @@ from voicecall.call.state import (
     Call,
     CallerSpeech,
     EndState,
+    Guidance,
     HeldTurn,
     MediaStream,
     PendingContinue,
@@ -31,6 +32,7 @@ from voicecall.call.state import (
     Phase,
     QueuedDigits,
     RequestResult,
+    SteeredQuestion,
     TranscriptEntry,
     Utterance,
     WaitingRequest,
@@ -46,6 +48,7 @@ __all__ = [
     "LegChanges",
     "PlaybackChanges",
     "StatsChanges",
+    "SteeringChanges",
     "Step",
 ]
 
@@ -134,6 +137,13 @@ class DtmfChanges(TypedDict, total=False):
     opening: str
 
 
+class SteeringChanges(TypedDict, total=False):
+    """Fields of `SteeringState`."""
+
+    guidance: tuple[Guidance, ...]
+    question: SteeredQuestion | None
+
+
 class StatsChanges(TypedDict, total=False):
     """Fields of `TurnStats`."""
 
@@ -179,6 +189,9 @@ class Step:
 
     def set_dtmf(self, **changes: Unpack[DtmfChanges]) -> Self:
         return self.with_call(replace(self.call, dtmf=replace(self.call.dtmf, **changes)))
+
+    def set_steering(self, **changes: Unpack[SteeringChanges]) -> Self:
+        return self.with_call(replace(self.call, steering=replace(self.call.steering, **changes)))
 
     def set_stats(self, **changes: Unpack[StatsChanges]) -> Self:
         return self.with_call(replace(self.call, stats=replace(self.call.stats, **changes)))

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from voicecall.call import leg as leg_rules
-from voicecall.call import playback, requests, transcript
+from voicecall.call import playback, requests, steering, transcript
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import (
     AgentDone,
@@ -41,6 +41,7 @@ __all__ = [
     "agent_slow",
     "agent_too_late",
     "ask_agent",
+    "ask_for_operator",
     "caller_goes_on",
     "heard",
     "judged",
@@ -192,7 +193,7 @@ def turn_over(step: Step) -> Step:
         return requests.answer_continue(step, question, held.text)
     if question is not None or step.call.is_ending:
         return step
-    return ask_agent(step.set_floor(turn=step.call.turn + 1))
+    return ask_agent(steering.answered(step, held.text).set_floor(turn=step.call.turn + 1))
 
 
 # --- speech recognition -------------------------------------------------------------------------------------------
@@ -235,6 +236,7 @@ def stt_failed(step: Step, event: SttFailed) -> Step:
 def ask_agent(step: Step, said: tuple[str, ...] = ()) -> Step:
     """Ask the agent for a reply to the newest turn; the timers limit the silence until it comes."""
     policy = step.call.policy
+    step = steering.joins_reply(step)
     step = step.request(AskAgent(turn=step.call.turn, said=said))
     wait = step.call.floor.wait
     if wait is not None and wait.asked_at is None:
@@ -242,6 +244,15 @@ def ask_agent(step: Step, said: tuple[str, ...] = ()) -> Step:
     if not step.call.reply_due:
         step = step.set_floor(reply=PendingReply())
     return step.arm(Timer.FILLER, step.at + policy.filler_after_s).arm(Timer.REPLY, step.at + policy.reply_timeout_s)
+
+
+def ask_for_operator(step: Step) -> Step:
+    """An operator's question waits, and no one speaks: the agent asks it without a turn of the caller."""
+    question = step.call.steering.question
+    if question is None or not steering.may_ask_now(step.call):
+        return step
+    step = step.set_steering(question=replace(question, unprompted=True))
+    return ask_agent(step.set_floor(turn=step.call.turn + 1, wait=None, heard_at=None))
 
 
 def agent_said(step: Step, event: AgentSaid) -> Step:

@@ -1,4 +1,4 @@
-"""`voicecall call | start | continue | speak | dtmf | end`: place a call and act on it, through the gateway.
+"""`voicecall call | start | continue | speak | steer | dtmf | end`: place a call and act on it, through the gateway.
 
 The gateway validates the requests and chooses the default mode; its refusals are printed unchanged.
 """
@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from voicecall.api.methods import DTMF, END, INITIATE, SPEAK, START
+from voicecall.api.methods import DTMF, END, INITIATE, SPEAK, START, STEER
+from voicecall.api.steering import SteerMode
 from voicecall.cli.exits import fail, gateway, request, run
 from voicecall.cli.naming import call_or_only
 from voicecall.cli.options import CALLS, AsJson, CallId, Message, ModeOption, To, example, print_result
 from voicecall.client import OperationResult, continued
 
-__all__ = ["call", "continue_", "dtmf", "end", "register", "speak", "start"]
+__all__ = ["call", "continue_", "dtmf", "end", "register", "speak", "start", "steer"]
 
 _Key = Annotated[
     str | None, typer.Option("--idempotency-key", help="At most one phone call is placed per key.", metavar="KEY")
@@ -32,6 +33,14 @@ def register(app: typer.Typer) -> None:
             ('voicecall continue -m "And your name?"', 'voicecall continue --call-id 0b6e -m "And your name?"'),
         ),
         ("speak", speak, ('voicecall speak --call-id ID -m "One moment."',)),
+        (
+            "steer",
+            steer,
+            (
+                'voicecall steer --call-id 0b6e -m "Offer ten percent."',
+                'voicecall steer -m "What is your order number?" --mode ask',
+            ),
+        ),
         ("dtmf", dtmf, ('voicecall dtmf --call-id ID --digits "1w2#"',)),
         ("end", end, ("voicecall end", "voicecall end --call-id 0b6e")),
     ):
@@ -74,6 +83,31 @@ def speak(message: Message, call_id: CallId = None, *, as_json: AsJson = False) 
     """Say something; returns when it was heard. Waits for the answer while the call rings."""
     call = call_or_only(call_id)
     print_result(request(SPEAK, {"callId": call, "message": message}), "Spoken.", as_json=as_json)
+
+
+def steer(
+    message: Message,
+    call_id: CallId = None,
+    mode: Annotated[
+        SteerMode,
+        typer.Option(
+            "--mode",
+            help="guidance: a hint to the agent, which the caller does not hear. say: the agent's voice says it."
+            " ask: the agent asks the caller, and the answer is printed.",
+        ),
+    ] = SteerMode.GUIDANCE,
+    interrupt: Annotated[
+        bool, typer.Option("--interrupt", help="With say: at once, in place of what is being said.")
+    ] = False,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Give the agent of a live call a hint, have it ask a question, or say something."""
+    call = call_or_only(call_id)
+    params = {"callId": call, "message": message, "mode": mode.value, **({"interrupt": True} if interrupt else {})}
+    payload = request(STEER, params)
+    done = {SteerMode.GUIDANCE: "Passed on.", SteerMode.SAY: "Spoken."}.get(mode) or str(payload["transcript"])
+    print_result(payload, done, as_json=as_json)
 
 
 def dtmf(

@@ -144,6 +144,23 @@ class AsyncVoicecall:
         """Say it; returns when it was heard. Waits for the answer while the call rings."""
         await self._ask(methods.SPEAK, callId=call_id, message=message)
 
+    async def steer(
+        self,
+        call_id: str,
+        message: str,
+        mode: Literal["guidance", "say", "ask"] = "guidance",
+        *,
+        interrupt: bool = False,
+    ) -> str | None:
+        """Steer the agent of a live call; the caller's answer with the mode "ask", else None.
+
+        "guidance": a hint, which the caller does not hear. "say": the agent's voice says it; `interrupt`: at once, in
+        place of what is being said. "ask": the agent asks the caller in its own words.
+        """
+        more = {"interrupt": True} if interrupt else {}
+        answer = await self._ask(methods.STEER, callId=call_id, message=message, mode=mode, **more)
+        return answer.transcript
+
     async def dtmf(self, call_id: str, digits: str) -> None:
         """Press keys: `0-9 * #`, and pauses `w W p P ,`."""
         await self._ask(methods.DTMF, callId=call_id, digits=digits)

@@ -117,6 +117,17 @@ class Voicecall:
         """As `AsyncVoicecall.speak`."""
         self._run(self._gateway.speak(call_id, message))
 
+    def steer(
+        self,
+        call_id: str,
+        message: str,
+        mode: Literal["guidance", "say", "ask"] = "guidance",
+        *,
+        interrupt: bool = False,
+    ) -> str | None:
+        """As `AsyncVoicecall.steer`."""
+        return self._run(self._gateway.steer(call_id, message, mode, interrupt=interrupt))
+
     def dtmf(self, call_id: str, digits: str) -> None:
         """As `AsyncVoicecall.dtmf`."""
         self._run(self._gateway.dtmf(call_id, digits))

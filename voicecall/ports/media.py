@@ -17,6 +17,7 @@ __all__ = [
     "Detach",
     "Finish",
     "FirstAudio",
+    "Listen",
     "MediaBus",
     "MediaItem",
     "Pause",
@@ -119,7 +120,20 @@ class CallerAudio:
     mulaw: bytes
 
 
-MediaItem = Attach | FirstAudio | Play | Finish | Clear | Pause | Resume | Detach | CallerAudio
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Gateway to ingress, and repeated while it lasts: copy the audio of this call to the channel of `listener`.
+
+    It ends after `lease_ms` without another. An ingress of an earlier build takes no bundle with this item, so it is
+    sent in one of its own.
+    """
+
+    call: CallId
+    listener: str
+    lease_ms: int
+
+
+MediaItem = Attach | FirstAudio | Play | Finish | Clear | Pause | Resume | Detach | CallerAudio | Listen
 
 
 class MediaBus(Protocol):

@@ -21,6 +21,7 @@ __all__ = [
     "AgentStep",
     "AgentWrote",
     "EndCall",
+    "Hint",
     "OnStep",
     "PartialTranscript",
     "Question",
@@ -185,6 +186,18 @@ def unreported(step: AgentStep) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """An instruction of the call's operator to the agent; the caller does not hear it.
+
+    `asks`: it is a question that the agent asks the caller. `is_new`: this reply is the first that knows of it.
+    """
+
+    text: str
+    asks: bool = False
+    is_new: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What the agent gets: the conversation so far, ending with the caller's newest utterance.
 
@@ -192,8 +205,8 @@ class Question:
     after them. `brief`: the purpose of an outbound call. `epoch`: of the activation; older ones are refused.
     `language`: to be spoken, where one is configured. `number_verified`: the caller's carrier vouches for the number,
     or we dialled it. `on_step`: an agent that knows its steps reports them. `on_usage`: called with what the request
-    costs, as far as the agent knows; the newest counts. `after`: how this reply broke off before, when it is to be gone
-    on with.
+    costs, as far as the agent knows; the newest counts. `hints`: of the operator, in order. `after`: how this reply
+    broke off before, when it is to be gone on with.
     """
 
     call: CallId
@@ -208,6 +221,7 @@ class Question:
     said: tuple[str, ...] = ()
     brief: CallBrief | None = None
     language: str = ""
+    hints: tuple[Hint, ...] = ()
     on_step: OnStep = field(default=unreported, compare=False, repr=False)
     on_usage: Callable[[Usage], None] = field(default=uncounted, compare=False, repr=False)
     after: "ReplyCut | None" = None

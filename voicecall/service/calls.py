@@ -58,6 +58,7 @@ class AnswerTimeouts:
     listen_extra_s: float = 40.0  # added to the configured transcript timeout
     end_s: float = 30.0
     digits_s: float = 30.0
+    guide_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,15 +134,34 @@ class CallService:
             raise _unknown(call, error.public) from error
         return await self._await_dial(call, request_id)
 
-    async def speak(self, call: CallId, message: str) -> None:
+    async def speak(self, call: CallId, message: str, *, interrupts: bool = False) -> None:
         """Say it; returns when the remote party heard it or interrupted it. While the call rings, waits for the answer.
 
-        Raises NotFound, InvalidRequest, Unavailable, and Failed, also when nothing of it was heard.
+        `interrupts`: at once, in place of what is being said. Raises NotFound, InvalidRequest, Unavailable, and Failed,
+        also when nothing of it was heard.
         """
         text = checked_message(message, self.settings, required=True)
         timeout_s = self._timeouts.speak_s + len(text) * self._timeouts.speak_per_character_s
         request = RequestId(secrets.token_hex(16))
-        await self._request(call, SpeakRequested(request=request, text=text), request, timeout_s, rings=True)
+        event = SpeakRequested(request=request, text=text, interrupts=interrupts)
+        await self._request(call, event, request, timeout_s, rings=True)
+
+    async def guide(self, call: CallId, message: str) -> None:
+        """Give the agent a hint that the caller does not hear: it knows of it from its next reply on.
+
+        Raises NotFound, Failed (no agent takes part in the call, or it has ended), Unavailable.
+        """
+        request = RequestId(secrets.token_hex(16))
+        await self._request(
+            call, SpeakRequested(request=request, text="", guidance=message), request, self._timeouts.guide_s
+        )
+
+    async def ask(self, call: CallId, message: str) -> str:
+        """Have the agent ask the caller this in its own words; the answer. Raises as `guide`."""
+        request = RequestId(secrets.token_hex(16))
+        event = SpeakRequested(request=request, text="", guidance=message, asks=True)
+        timeout_s = self._listen_s + self.settings.response_timeout_ms / 1000
+        return await self._request(call, event, request, timeout_s, rings=True)
 
     async def continue_(self, call: CallId, message: str) -> str:
         """Say it and return the remote party's next utterance. Waits and raises as `speak`."""

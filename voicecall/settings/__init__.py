@@ -5,7 +5,7 @@
 its manifest.
 """
 
-from voicecall.settings.deployment import SPEECH_SERVER, Deployment, ListenAddress, load_deployment
+from voicecall.settings.deployment import SPEECH_SERVER, Deployment, ListenAddress, ListenScope, load_deployment
 from voicecall.settings.model.agents import ResponseFallback
 from voicecall.settings.model.settings import Settings, value_at
 from voicecall.settings.model.speech import Streaming, Tts
@@ -16,6 +16,7 @@ __all__ = [
     "SPEECH_SERVER",
     "Deployment",
     "ListenAddress",
+    "ListenScope",
     "Loaded",
     "ResponseFallback",
     "Settings",

@@ -6,6 +6,7 @@ It differs from machine to machine, while the configuration is the same for all.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -16,13 +17,21 @@ from voicecall.manifests import CARRIERS
 from voicecall.manifests.fields import split_url
 from voicecall.manifests.manifest import CarrierManifest
 
-__all__ = ["SPEECH_SERVER", "Deployment", "ListenAddress", "load_deployment"]
+__all__ = ["SPEECH_SERVER", "Deployment", "ListenAddress", "ListenScope", "load_deployment"]
 
 _LISTENER: Final = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})\Z")
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+\Z")
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9._-]{1,32}\Z")
+
+
+class ListenScope(StrEnum):
+    """Which tokens of the gateway may listen in on calls."""
+
+    WRITE = "write"  # those that may act
+    READ = "read"  # those that may read, too
+    OFF = "off"  # none
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +64,9 @@ class Deployment:
 
     `api_base_urls`: carriers' REST APIs as the environment names them, without trailing slash, by the carrier's name;
     `carrier_secrets`: secrets of carriers that are not part of the configuration. `gateway_rate`: requests a second of
-    one token in the long run, `gateway_burst`: at once. `namespace`: prefix of every key and channel in Redis; None:
-    the default, which names the database; "": none. `jobs_redis_url`: where dramatiq's queues are; None: with all else.
+    one token in the long run, `gateway_burst`: at once. `gateway_listen`: whose tokens may listen in on calls.
+    `namespace`: prefix of every key and channel in Redis; None: the default, which names the database; "": none.
+    `jobs_redis_url`: where dramatiq's queues are; None: with all else.
     `worker_slots`: calls of one worker; `boot_patience_s`: how long it waits for Redis at its start.
     `speech_server`: where the offline speech server listens; `speech_threads`: inferences of it at a time; 0: one for
     each core. `phone_url`: the exchange of test phones; None: none.
@@ -76,6 +86,7 @@ class Deployment:
     gateway_rate: int = 200
     gateway_burst: int = 1000
     gateway_max_bytes: int = 65_536
+    gateway_listen: ListenScope = ListenScope.WRITE
     gateway_url: str = "http://127.0.0.1:3335"
     phone_url: str | None = None
     ingress_health: ListenAddress = ListenAddress("127.0.0.1", 3336)
@@ -136,6 +147,7 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
         gateway_rate=reading.count("VOICECALL_GATEWAY_RATE", 200, range(1_000_001)),
         gateway_burst=reading.count("VOICECALL_GATEWAY_BURST", 1000, range(1, 1_000_001)),
         gateway_max_bytes=reading.count("VOICECALL_GATEWAY_MAX_BYTES", 65_536, range(16_384, 1_048_577)),
+        gateway_listen=reading.listen_scope("VOICECALL_GATEWAY_LISTEN"),
         gateway_url=reading.url("VOICECALL_GATEWAY_URL") or ListenAddress(reachable, port).url,
         phone_url=reading.url("VOICECALL_PHONE_URL"),
         ingress_health=reading.listener("VOICECALL_INGRESS_HEALTH") or ListenAddress("127.0.0.1", 3336),
@@ -231,6 +243,14 @@ class _Reading:
             self.problems.append(f"{name}: {value[:20]!r} is not a number {bounds}; write one, or leave it out")
             return default
         return int(value)
+
+    def listen_scope(self, name: str) -> ListenScope:
+        value = self.text(name) or ListenScope.WRITE
+        try:
+            return ListenScope(value.lower())
+        except ValueError:
+            self.problems.append(f"{name}: {value[:20]!r} is none of {', '.join(ListenScope)}; write one of them")
+            return ListenScope.WRITE
 
     def listener(self, name: str) -> ListenAddress | None:
         value = self.text(name)

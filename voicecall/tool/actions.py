@@ -9,12 +9,13 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from voicecall.api.absent import without_absent
 from voicecall.api.brief import Brief
+from voicecall.api.limits import LONGEST_STEER
 
 __all__ = [
     "ACTIONS",
@@ -29,6 +30,7 @@ __all__ = [
     "LegacyAction",
     "SendDtmf",
     "SpeakToUser",
+    "SteerCall",
     "description",
     "flat_schema",
     "object_in",
@@ -54,6 +56,7 @@ def _not_blank(text: str) -> str:
 
 
 _Text = Annotated[str, AfterValidator(_not_blank)]
+_Hint = Annotated[str, StringConstraints(max_length=LONGEST_STEER), AfterValidator(_not_blank)]
 _CallId = Annotated[_Text, Field(description="The id that initiate_call returned.")]
 _To = Annotated[
     str | None, Field(description="The number to dial, E.164, as in +15550001234. Default: the configured number.")
@@ -102,6 +105,22 @@ class SpeakToUser(_Parameters):
     message: _Text = Field(description="What to say.")
 
 
+class SteerCall(_Parameters):
+    """Give the agent that holds a live call a hint, which the person does not hear."""
+
+    action: Literal["steer_call"]
+    call_id: _CallId
+    message: _Hint = Field(description="The hint, the question, or the text.")
+    mode: Literal["guidance", "say", "ask"] | None = Field(
+        default=None,
+        description=(
+            "guidance (the default): a hint to the agent. say: its voice says it. ask: it asks the person, and the"
+            " answer is returned."
+        ),
+    )
+    interrupt: bool | None = Field(default=None, description="With say: at once, in place of what is being said.")
+
+
 class SendDtmf(_Parameters):
     """Press keys on a live call."""
 
@@ -133,7 +152,7 @@ class LegacyAction(_Parameters):
     message: str | None = Field(default=None, description="For a call: what is said when it is answered.")
 
 
-Action = InitiateCall | ContinueCall | SpeakToUser | SendDtmf | EndCall | GetStatus | LegacyAction
+Action = InitiateCall | ContinueCall | SpeakToUser | SteerCall | SendDtmf | EndCall | GetStatus | LegacyAction
 
 _SHAPES: Final[Mapping[str, type[Action]]] = {
     "initiate_call": InitiateCall,
@@ -142,6 +161,7 @@ _SHAPES: Final[Mapping[str, type[Action]]] = {
     "end_call": EndCall,
     "get_status": GetStatus,
     "send_dtmf": SendDtmf,
+    "steer_call": SteerCall,
 }
 ACTIONS: Final = tuple(_SHAPES)
 
@@ -192,7 +212,7 @@ def flat_schema() -> dict[str, Any]:
         one = _object(shape)
         for name, parameter in one["properties"].items():
             if name != "action":
-                properties.setdefault(name, dict(parameter))
+                properties[name] = _either(properties.get(name), parameter)
                 taken_by.setdefault(name, []).append(action if name in one["required"] else f"{action} (optional)")
     for name, parameter in properties.items():
         parameter["description"] = f"{parameter.get('description', '')} For {', '.join(taken_by[name])}.".strip()
@@ -203,6 +223,14 @@ def flat_schema() -> dict[str, Any]:
         "required": ["action"],
         "additionalProperties": False,
     }
+
+
+def _either(known: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
+    """One parameter of two actions: the values of either, where each has its own."""
+    if known is None or "enum" not in known or known["enum"] == other.get("enum"):
+        return dict(other if known is None else known)
+    both = f"{known.get('description', '')} {other.get('description', '')}".strip()
+    return {**known, "enum": [*known["enum"], *other.get("enum", ())], "description": both}
 
 
 def _object(shape: type[BaseModel]) -> dict[str, Any]:

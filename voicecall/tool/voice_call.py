@@ -22,6 +22,7 @@ from voicecall.tool.actions import (
     LegacyAction,
     SendDtmf,
     SpeakToUser,
+    SteerCall,
     read,
 )
 
@@ -38,6 +39,7 @@ _METHODS: Final[Mapping[type[Action], str]] = {
     ContinueCall: methods.CONTINUE.name,
     SpeakToUser: methods.SPEAK.name,
     SendDtmf: methods.DTMF.name,
+    SteerCall: methods.STEER.name,
     EndCall: methods.END.name,
     GetStatus: methods.STATUS.name,
 }

@@ -27,6 +27,7 @@ export class Gateway extends EventTarget {
     this.problem = "";
     this.scopes = new Set();
     this.methods = new Set();
+    this.canListen = false;
     this.token = "";
     this._socket = null;
     this._pending = new Map();
@@ -90,6 +91,7 @@ export class Gateway extends EventTarget {
       const { features } = await this._send("connect", { auth: { token: this.token } });
       this.scopes = new Set(features.scopes);
       this.methods = new Set(features.methods);
+      this.canListen = features.listen === true;
       this._delay = FIRST_DELAY_MS;
       this.problem = "";
       this._become("open");

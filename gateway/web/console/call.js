@@ -4,6 +4,7 @@ import { h, setText } from "../common/dom.js";
 import { clock, dateTime, duration, isOver, masked, maskedIn, millis } from "../common/format.js";
 import { conversation } from "./conversation.js";
 import { download } from "./download.js";
+import { listening } from "./listen.js";
 import { throttled } from "./live.js";
 import { timeline } from "./timeline.js";
 import { total, waterfall } from "./waterfall.js";
@@ -168,6 +169,7 @@ export function callView(app, id) {
     title: `Call ${id.slice(0, 8)}`,
     stop() {
       model.stop();
+      acting.stop();
       clearInterval(tick);
       app.removeEventListener("numbers", drawing.now);
     },
@@ -294,34 +296,32 @@ function eventList(app) {
   };
 }
 
-/** Say, press keys, end; of an ended call: export and forget. */
+/** Say, guide, press keys, end; of an ended call: export and forget. */
 function actions(app, id) {
-  const text = h("textarea", { id: "say", rows: 2, maxlength: 4096, placeholder: "What the agent's voice says now" });
-  const say = h("button", { class: "primary" }, "Say");
-  const sayForm = h("form", { class: "say", "aria-label": "Say" }, h("label", { for: "say", class: "hidden-label" }, "Say on the call"), text, say);
+  const steer = (mode, message, more) => app.gateway.request("voicecall.steer", { callId: id, message, mode, ...more });
+  const now = h("input", { type: "checkbox" });
+  const sayForm = textForm({
+    id: "say", name: "Say", label: "Say on the call", hint: "What the agent's voice says",
+    more: h("label", { class: "check" }, now, "at once, in place of what is being said"),
+    run: (message) => app.act("Say", () => steer("say", message, now.checked ? { interrupt: true } : {})),
+  });
+  const guideForm = textForm({
+    id: "guide", name: "Guide", label: "Guide the agent", hint: "A hint to the agent, which the caller does not hear",
+    more: h("button", { type: "button", onclick: () => guideForm.run((message) => app.act("Ask", () => steer("ask", message), (answer) => `The caller answered: ${answer.transcript}`)) }, "Have it asked"),
+    run: (message) => app.act("Guide", () => steer("guidance", message)),
+  });
   const keys = h("div", { class: "keypad", role: "group", "aria-label": "Keypad" }, KEYS.map((key) => h("button", { type: "button", "aria-label": `Press ${key}`, onclick: () => press(key) }, key)));
   const keypad = h("details", { class: "keys" }, h("summary", { class: "button" }, "Keys"), keys);
   const end = h("button", { type: "button", class: "danger", onclick: () => ending() }, "End call");
   const keep = h("button", { type: "button", onclick: () => save() }, "Export");
   const forget = h("button", { type: "button", class: "danger", onclick: () => forgetting() }, "Forget");
   const readOnly = h("p", { class: "dim" }, "This token only reads: it sees the call and cannot act on it.");
-  const element = h("div", { class: "acts" }, readOnly, sayForm, h("div", { class: "row-of" }, keypad, end, keep, forget));
+  const listener = listening(app, id);
+  const element = h("div", { class: "acts" }, listener.element, readOnly, sayForm.element, guideForm.element, h("div", { class: "row-of" }, keypad, end, keep, forget));
   let record = null;
 
   const act = (what, method, params) => app.act(what, () => app.gateway.request(method, params));
   const press = (digits) => act(`Press ${digits}`, "voicecall.dtmf", { callId: id, digits });
-  sayForm.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const message = text.value.trim();
-    if (!message) return;
-    text.value = "";
-    if (!(await act("Say", "voicecall.speak", { callId: id, message })) && !text.value) text.value = message;
-  });
-  text.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    sayForm.requestSubmit();
-  });
   const ending = async () => {
     if (await app.confirm("End this call?", "The agent hangs up at once.", "End call")) act("End", "voicecall.end", { callId: id });
   };
@@ -335,12 +335,37 @@ function actions(app, id) {
   };
   return {
     element,
+    stop: listener.stop,
     update(next, state) {
       record = next;
       const live = state === "found" && !isOver(record.state);
       const canWrite = app.gateway.canWrite;
       readOnly.hidden = canWrite;
-      for (const [control, shown] of [[sayForm, live && canWrite], [keypad, live && canWrite], [end, live && canWrite], [keep, true], [forget, !live && canWrite]]) control.hidden = !shown;
+      listener.element.hidden = !live || !app.gateway.canListen;
+      if (!live) listener.stop();
+      for (const [control, shown] of [[sayForm.element, live && canWrite], [guideForm.element, live && canWrite], [keypad, live && canWrite], [end, live && canWrite], [keep, true], [forget, !live && canWrite]]) control.hidden = !shown;
     },
   };
+}
+
+/** A form of one text, which is sent with Enter and kept when that was refused. `run` is given it. */
+function textForm({ id, name, label, hint, more, run }) {
+  const text = h("textarea", { id, rows: 2, maxlength: 500, placeholder: hint });
+  const form = h("form", { class: "say", "aria-label": name }, h("label", { for: id, class: "hidden-label" }, label), text, h("button", { class: "primary" }, name), more);
+  const send = async (work) => {
+    const message = text.value.trim();
+    if (!message) return;
+    text.value = "";
+    if (!(await work(message)) && !text.value) text.value = message;
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    send(run);
+  });
+  text.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    form.requestSubmit();
+  });
+  return { element: form, run: send };
 }

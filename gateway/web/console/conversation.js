@@ -105,6 +105,7 @@ function wordsOf(event) {
     case "DialLost": return "the carrier's reply to the dial was lost";
     case "Keyed": return `caller pressed ${event.digits}`;
     case "DigitsAsked": return `keys asked for: ${event.digits}`;
+    case "SpeakAsked": return event.guidance ? `${event.asks ? "the agent is to ask" : "hint to the agent"}, unheard by the caller: ${event.guidance}` : "";
     case "EndAsked": return "asked to hang up";
     case "HearingLost": return "speech recognition broke off";
     case "HearingBack": return "speech recognition is back";

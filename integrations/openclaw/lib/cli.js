@@ -30,6 +30,10 @@ export function registerCommands(program, api, gateway, settings) {
   onCall(voicecall, "speak", "Say something")
     .requiredOption("--message <text>", "text to speak")
     .action((options) => print(gateway, "voicecall.speak", options));
+  onCall(voicecall, "steer", "Give the agent of a live call a hint")
+    .requiredOption("--message <text>", "the hint, the question, or the text")
+    .option("--mode <mode>", "guidance, say or ask", "guidance")
+    .action((options) => print(gateway, "voicecall.steer", options));
   onCall(voicecall, "dtmf", "Send DTMF digits")
     .requiredOption("--digits <keys>", "0-9 * # and pauses w W p P ,")
     .action((options) => print(gateway, "voicecall.dtmf", options));

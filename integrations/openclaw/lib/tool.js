@@ -9,6 +9,7 @@ const METHODS = {
   continue_call: "voicecall.continue",
   speak_to_user: "voicecall.speak",
   send_dtmf: "voicecall.dtmf",
+  steer_call: "voicecall.steer",
   end_call: "voicecall.end",
   get_status: "voicecall.status",
 };

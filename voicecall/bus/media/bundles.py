@@ -13,7 +13,19 @@ import msgpack
 
 from voicecall.call.events import Failover
 from voicecall.call.ids import CallId
-from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, FirstAudio, MediaItem, Pause, Play, Resume
+from voicecall.ports import (
+    Attach,
+    CallerAudio,
+    Clear,
+    Detach,
+    Finish,
+    FirstAudio,
+    Listen,
+    MediaItem,
+    Pause,
+    Play,
+    Resume,
+)
 
 __all__ = ["pack_bundle", "unpack_bundle"]
 
@@ -31,6 +43,7 @@ _SHAPES: Final[dict[int, tuple[Any, tuple[type, ...]]]] = {
     6: (Pause, (int, bytes, int)),
     7: (Resume, (int, bytes, int)),
     8: (FirstAudio, (int, bytes, int, int, int, str, str, str)),
+    9: (Listen, (int, bytes, str, int)),
 }
 
 
@@ -70,12 +83,18 @@ def _fields(item: MediaItem) -> tuple[Any, ...]:
             return 1, _call_bytes(item.call), item.epoch, item.utterance, item.mulaw
         case Attach():
             return 0, _call_bytes(item.call), item.epoch, item.node, item.stream
-        case Finish():
-            return 2, _call_bytes(item.call), item.epoch, item.utterance
+        case Finish() | Listen():
+            return _rare(item)
         case FirstAudio():
             return 8, _call_bytes(item.call), item.epoch, item.utterance, item.synthesis_ms, *_failover(item.failover)
         case Clear() | Detach() | Pause() | Resume():
             return _BARE[type(item)], _call_bytes(item.call), item.epoch
+
+
+def _rare(item: Finish | Listen) -> tuple[Any, ...]:
+    if isinstance(item, Listen):
+        return 9, _call_bytes(item.call), item.listener, item.lease_ms
+    return 2, _call_bytes(item.call), item.epoch, item.utterance
 
 
 def _item(fields: Any) -> MediaItem | None:
