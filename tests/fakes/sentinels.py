@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -31,26 +32,32 @@ class Watched:
         return f"{scheme}+sentinel://{user}{hosts}/{service}/0{query}"
 
     async def primary(self) -> RedisServer:
-        """The one that the first Sentinel names."""
-        async with Redis.from_url(self.sentinels[0].url.removesuffix("/0")) as sentinel:
-            _, port = await sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
-        return next(each for each in self.servers if each.port == int(port))
+        """The one of the newest configuration that a Sentinel knows."""
+        newest = max([await self._state(each) for each in self.sentinels], key=lambda said: int(said["config-epoch"]))
+        return next(each for each in self.servers if each.port == int(newest["port"]))
 
     async def ready(self) -> None:
         """Return when every Sentinel knows the replica and the other Sentinels: they can then promote it."""
         deadline = time.monotonic() + _READY_S
         for each in self.sentinels:
-            async with Redis.from_url(each.url.removesuffix("/0"), decode_responses=True) as sentinel:
-                while True:
-                    said = await sentinel.execute_command("SENTINEL", "MASTER", SERVICE)
-                    state = said if isinstance(said, dict) else dict(zip(said[::2], said[1::2], strict=True))
-                    if (int(state["num-slaves"]), int(state["num-other-sentinels"])) == (1, _SENTINELS - 1):
-                        replicas = await sentinel.execute_command("SENTINEL", "REPLICAS", SERVICE)
-                        if "master_link_status" in str(replicas) or "'ok'" in str(replicas):
-                            break
-                    if time.monotonic() > deadline:
-                        raise TimeoutError(f"the Sentinels do not know each other: {state}")
-                    await asyncio.sleep(0.1)
+            while not await self._is_ready(each):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"the Sentinels do not know each other: {await self._state(each)}")
+                await asyncio.sleep(0.1)
+
+    async def _is_ready(self, sentinel: RedisServer) -> bool:
+        said = await self._state(sentinel)
+        if (int(said["num-slaves"]), int(said["num-other-sentinels"])) != (1, _SENTINELS - 1):
+            return False
+        return (await self._ask(sentinel, "REPLICAS"))[0]["master-link-status"] == "ok"
+
+    async def _state(self, sentinel: RedisServer) -> dict[str, str]:
+        return await self._ask(sentinel, "MASTER")
+
+    @staticmethod
+    async def _ask(sentinel: RedisServer, about: str) -> Any:
+        async with Redis.from_url(sentinel.url.removesuffix("/0"), decode_responses=True, protocol=3) as client:
+            return await client.execute_command("SENTINEL", about, SERVICE)
 
 
 @contextmanager

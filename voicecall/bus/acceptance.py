@@ -19,6 +19,7 @@ _MS: Final = 1_000
 COMMANDS: Final[tuple[tuple[str, ...], ...]] = (
     ("PING",),
     ("TIME",),
+    ("INFO", "server"),
     ("EXISTS", "{s}"),
     ("SET", "{s}", "1", "PX", str(_MS)),
     ("GET", "{s}"),

@@ -5,6 +5,7 @@ command is safe to repeat does so itself.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
@@ -70,6 +71,9 @@ _NOT_NOW: Final = (
 )
 
 
+_log = logging.getLogger(__name__)
+
+
 class BusClient(Redis):
     """A client that carries the names of its deployment's keys; `keys_of` reads them."""
 
@@ -92,7 +96,7 @@ _REFUSALS: Final[tuple[tuple[tuple[type[RedisError], ...], tuple[str, ...], str]
     (
         (AskError, ClusterCrossSlotError),
         ("MOVED ", "CROSSSLOT ", "CLUSTERDOWN ", "not allowed in cluster mode"),
-        "it is a cluster: set REDIS_URL to one server, with replicas if wanted",
+        "it is a cluster: set REDIS_URL to one server, or to the Sentinels of one primary and its replicas",
     ),
     ((), ("DB index is out of range",), "correct the number of the database in REDIS_URL"),
     ((InvalidResponse,), (), "it is no Redis server: correct the host and the port in REDIS_URL"),
@@ -100,11 +104,6 @@ _REFUSALS: Final[tuple[tuple[tuple[type[RedisError], ...], tuple[str, ...], str]
         (),
         ("CERTIFICATE_VERIFY_FAILED",),
         "name its authority and its host as its certificate does, in REDIS_URL: ?ssl_ca_certs=/etc/ssl/redis-ca.pem",
-    ),
-    (
-        (),
-        ("_ALERT_CERTIFICATE_REQUIRED", "_ALERT_UNKNOWN_CA", "_ALERT_BAD_CERTIFICATE", "_ALERT_HANDSHAKE_FAILURE"),
-        "it wants a certificate that it knows: set ssl_certfile and ssl_keyfile in REDIS_URL",
     ),
     ((), ("WRONG_VERSION_NUMBER",), "it does not speak TLS at this port: write redis:// in REDIS_URL, or its TLS port"),
     ((), ("[X509", "[PEM", "KEY_VALUES_MISMATCH"), "correct the files of certificates that REDIS_URL names"),
@@ -209,13 +208,17 @@ def reaching_redis() -> Iterator[None]:
 async def require_accepted(redis: Redis) -> None:
     """Raise ConfigError when the server refuses this client. A server that does not answer may still start.
 
-    For the start of a process. A cluster refuses two keys in different slots.
+    For the start of a process. A cluster refuses two keys in different slots. That the server may delete keys of live
+    calls to make room is only logged: it may not be ours to change.
     """
     names = keys_of(redis)
     with starting("REDIS_URL"):
         await redis.exists(names.calls_live, names.feed)
         await try_subscribing(redis, names.pulse("start"))
         await try_commands(redis, names.prefix, COMMANDS)
+        policy = (await redis.info("memory")).get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            _log.warning("Redis may delete keys of live calls: set maxmemory-policy noeviction", extra={"set": policy})
 
 
 @contextmanager
