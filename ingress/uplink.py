@@ -23,8 +23,9 @@ __all__ = [
 RECENT_FRAMES: Final = 40
 """Frames that a worker got last and the next one gets again, 0.8 s: speech that had begun and was not reported yet."""
 
-HELD_FRAMES: Final = 100
-"""20 ms frames held while no worker is attached: two seconds. Beyond that the oldest are dropped."""
+HELD_FRAMES: Final = 300
+"""20 ms frames held while no worker is attached, or none is reached: six seconds, more than a failover of Redis takes.
+Beyond that the oldest are dropped."""
 
 REORDERED_FRAMES: Final = 3
 """Frames that wait for a missing one, 60 ms: Telnyx documents that its media packets may arrive out of order."""
