@@ -20,6 +20,7 @@ from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.membership import Membership
 from voicecall.bus.nodes import NodeChannel
+from voicecall.doctor import Finding, Level, findings
 from voicecall.errors import BusError, BusRefused, BusUnavailable, ConfigError
 
 pytestmark = pytest.mark.timeout(120)
@@ -146,6 +147,34 @@ async def test_sentinels_with_a_password_of_their_own(steady: Watched) -> None:
         for sentinel in steady.sentinels:
             async with Redis.from_url(sentinel.url.removesuffix("/0"), password="s3cret") as admin:
                 await admin.execute_command("ACL", "SETUSER", "default", "resetpass", "nopass")
+
+
+async def test_the_doctor_sees_the_sentinels_and_the_replica(frail: Watched, tmp_path: Path) -> None:
+    """What a failover depends on; and what is wrong after one."""
+    found = await examined(frail, tmp_path)
+    assert found["redis.sentinels"].level is Level.OK
+    assert found["redis.sentinels"].seen == f"3 agree on 127.0.0.1:{frail.servers[0].port}"
+    assert (found["redis.rights"].level, found["redis.replicas"].level) == (Level.OK, Level.WARN)
+    assert "min-replicas-to-write 1" in found["redis.replicas"].remedy
+    frail.sentinels[2].kill()
+    frail.servers[1].kill()
+    async with connect(frail.url) as client:
+        while (await client.info("replication"))["connected_slaves"]:  # noqa: ASYNC110  the server notices it
+            await asyncio.sleep(0.05)
+    found = await examined(frail, tmp_path)
+    assert (found["redis.sentinels"].level, found["redis.replicas"].level) == (Level.WARN, Level.FAIL)
+    assert found["redis.sentinels"].seen.startswith("2 of 3 answer; not 127.0.0.1:")
+    frail.sentinels[1].kill()
+    found = await examined(frail, tmp_path)
+    assert found["redis.sentinels"].level is Level.FAIL
+
+
+async def examined(redis: Watched, tmp_path: Path) -> dict[str, Finding]:
+    path = tmp_path / "config.json"
+    path.write_text('{"provider": "mock"}')
+    nowhere = {"VOICECALL_GATEWAY_URL": "http://127.0.0.1:1", "VOICECALL_INGRESS_HEALTH": "127.0.0.1:1"}
+    environment = {"VOICECALL_CONFIG": str(path), "REDIS_URL": redis.url, **nowhere}
+    return {finding.check: finding async for finding in findings(environment)}
 
 
 async def test_a_promoted_replica_takes_no_call_from_its_owner(frail: Watched) -> None:

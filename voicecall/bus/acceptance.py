@@ -23,6 +23,7 @@ COMMANDS: Final[tuple[tuple[str, ...], ...]] = (
     ("EXISTS", "{s}"),
     ("SET", "{s}", "1", "PX", str(_MS)),
     ("GET", "{s}"),
+    ("MGET", "{s}"),
     ("PTTL", "{s}"),
     ("HSET", "{h}", "f", "1"),
     ("HSETNX", "{h}", "f", "1"),
@@ -51,6 +52,7 @@ COMMANDS: Final[tuple[tuple[str, ...], ...]] = (
 """Of calls, `{…}` being keys."""
 
 QUEUE_COMMANDS: Final[tuple[tuple[str, ...], ...]] = (
+    ("SCRIPT", "LOAD", "return 1"),
     ("TIME",),
     ("EXISTS", "{h}"),
     ("HSET", "{h}", "f", "1"),
