@@ -39,7 +39,7 @@ class Plan:
     `speech`: real voices, by a speech server, in place of tone code; the agent's model stays the simulator's.
     `ngrok`: no `publicUrl`; the (only) ingress opens a tunnel, and the carrier connects through it. `document`: what
     the file of the configuration holds, made of the configuration, when it is not the configuration itself.
-    `replicated`: Redis has a replica, and three Sentinels watch both. `acl`: the file of Redis's users, of which
+    `replicas`: of Redis; with any, three Sentinels watch all servers. `acl`: the file of Redis's users, of which
     `redis_user` ("name:password") is the one of the processes.
     """
 
@@ -48,7 +48,7 @@ class Plan:
     ingresses: int = 1
     config: Mapping[str, Any] = field(default_factory=dict)
     aof: bool = False
-    replicated: bool = False
+    replicas: int = 0
     redis_options: tuple[str, ...] = ()
     acl: str = ""
     redis_user: str = ""
@@ -75,7 +75,7 @@ class Stack:
         self.home = Path(self._scratch.name)
         self.logs = logs or self.home / "logs"
         self.redis_port = free_port()  # of the primary; a test that has another one promoted sets it
-        self.replica_port = free_port()
+        self.replica_ports = [free_port() for _ in range(self.plan.replicas)]
         self.sentinel_ports = [free_port() for _ in range(3)]
         self.gateway_port = free_port()
         self.speech_port = free_port()
@@ -141,8 +141,9 @@ class Stack:
         users.write_text(self.plan.acl)
         access = ("--aclfile", str(users)) if self.plan.acl else ()
         await self._start_redis("redis", self.redis_port, access)
-        if self.plan.replicated:
-            await self._start_redis("redis-1", self.replica_port, ("--replicaof", "127.0.0.1", str(self.redis_port)))
+        for number, port in enumerate(self.replica_ports, 1):
+            await self._start_redis(f"redis-{number}", port, ("--replicaof", "127.0.0.1", str(self.redis_port)))
+        if self.replica_ports:
             await asyncio.gather(*(self.start_sentinel(number) for number in range(len(self.sentinel_ports))))
 
     async def _start_redis(self, name: str, port: int, options: tuple[str, ...]) -> None:
@@ -161,7 +162,7 @@ class Stack:
     def redis_url(self) -> str:
         """What the processes have in REDIS_URL."""
         user = f"{self.plan.redis_user}@" if self.plan.redis_user else ""
-        if not self.plan.replicated:
+        if not self.replica_ports:
             return f"redis://{user}127.0.0.1:{self.redis_port}/0"
         return f"redis+sentinel://{user}{','.join(f'127.0.0.1:{port}' for port in self.sentinel_ports)}/{SERVICE}/0"
 

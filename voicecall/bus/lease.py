@@ -3,7 +3,7 @@
 Workers acquire a lease when a ring arrives, renew it once a second, and stop by their own monotonic clock before its
 ttl ends. All times in Redis are the server's. An owner counts as gone when its lease has expired (it hangs), or when
 the channel of its node has no listener in two checks, on the server on which it has listened (its process is dead: the
-kernel closed its socket at once). On a server that was just promoted or restarted nobody has listened yet, so there
+kernel closed its socket at once). On a server that was just promoted or restarted no node has listened yet, so there
 only the lease decides. In all cases the fence decides, so a wrong guess changes the owner but never makes two
 (guarantee P1).
 """
