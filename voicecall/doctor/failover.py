@@ -16,7 +16,7 @@ _LINK_OPTIONS: Final = "min-replicas-to-write 1 and min-replicas-max-lag 2"
 
 
 def judge_encryption(address: RedisAddress) -> Iterator[Finding]:
-    """Nothing on this machine, where nobody else listens."""
+    """Nothing on this machine, where no other can listen in."""
     check = "redis.encryption"
     if address.is_encrypted:
         yield ok(check, "TLS")

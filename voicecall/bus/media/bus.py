@@ -27,8 +27,8 @@ class RedisMediaBus(MediaBus):
     """`me`: the node whose items `run` receives. Belongs to one event loop.
 
     `interval_s`: time between two bundles; `audio_interval_s`: the same for caller audio, which recognition takes in
-    larger pieces anyway. `bound`: bytes that may wait per destination. `again_s`: for so long commands that nobody
-    received are sent again: the receiver may be subscribing anew. Counted since the start: items `sent`,
+    larger pieces anyway. `bound`: bytes that may wait per destination. `again_s`: for so long commands that no
+    process received are sent again: the receiver may be subscribing anew. Counted since the start: items `sent`,
     `received` and `dropped`; bundles that were `junk`; `faults` of the handler. `on_unheard` gets the items sent to a
     node without a listener (a killed worker's subscription is gone at once), and those that Redis did not take, of
     which some may have arrived.
@@ -105,7 +105,7 @@ class RedisMediaBus(MediaBus):
                 self._on_unheard(to, items)
 
     async def _publish(self, bundles: list[Bundle]) -> list[Bundle]:
-        """Returns those that Redis did not take, or that nobody received."""
+        """Returns those that Redis did not take, or that had no receiver."""
         messages = [(self._keys.media(to), pack_bundle(items)) for to, items in bundles]
         try:
             with reaching_redis():
