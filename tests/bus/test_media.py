@@ -262,10 +262,16 @@ async def test_p9_what_redis_does_not_take_is_handed_back(lasting) -> None:
     client = connect(lasting.url)
     back: list[tuple[NodeId, list[MediaItem]]] = []
     bus = RedisMediaBus(client, INGRESS, on_unheard=lambda to, items: back.append((to, items)))
-    lasting.kill()
     bus.send(ALICE, frame(1))
     await bus.flush()
-    assert (back, bus.dropped) == ([(ALICE, [frame(1)])], 0)
+    back.clear()
+    lasting.pause()
+    bus.send(ALICE, frame(2))
+    await asyncio.sleep(0.1)
+    bus.send(ALICE, frame(3))  # while the former waits for its answer
+    lasting.kill()
+    await bus.flush()
+    assert (back, bus.dropped) == ([(ALICE, [frame(2), frame(3)])], 0)
     await client.aclose()
 
 

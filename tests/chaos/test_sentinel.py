@@ -22,7 +22,7 @@ from voicecall.errors import BusError
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
 
 CALLS = 50
-FEWER = 20
+FEWER = 8
 SAFE = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "2")
 """A primary that is cut off from its replicas refuses writes, so that none of them is lost. It needs two replicas: the
 promoted one must have another."""

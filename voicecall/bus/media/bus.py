@@ -94,9 +94,12 @@ class RedisMediaBus(MediaBus):
         """What a caller says. Its frames are numbered, and who gets it back sends it when a worker attaches."""
         sent = self.sent
         unheard = await self._publish(bundles)
-        if self._on_unheard is None and self.sent == sent:  # Redis took nothing
-            self._lost += sum(len(items) for _, items in unheard)
-        self._hand_back(unheard)
+        if self._on_unheard is None:
+            # Without a listener they are gone; when `sent` has not grown, Redis took nothing.
+            self._lost += sum(len(items) for _, items in unheard) if self.sent == sent else 0
+            return []
+        # With what came in meanwhile: it must not arrive before them.
+        self._hand_back([(to, [*items, *self._audio.withdraw(to)]) for to, items in unheard])
         return []
 
     def _hand_back(self, unheard: list[Bundle]) -> None:

@@ -55,6 +55,11 @@ class PacedQueue:
         if self._timer is None and self._publication is None:
             self._schedule()
 
+    def withdraw(self, to: NodeId) -> list[MediaItem]:
+        """What waits for this node, which is not sent any more."""
+        outbox = self._outboxes.pop(to, None)
+        return [] if outbox is None else outbox.items
+
     async def flush(self) -> None:
         """Return when nothing waits and nothing is being published."""
         while self._timer is not None or self._publication is not None:
