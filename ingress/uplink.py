@@ -6,6 +6,7 @@ mu-law; does not know where the worker is.
 
 from collections import deque
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
 __all__ = [
@@ -135,14 +136,17 @@ class Uplink:
         self._recent.clear()
 
     def release(self) -> list[Run]:
-        """Everything held, oldest first, as runs without a gap; nothing is held afterwards."""
+        """Everything held, oldest first, as runs without a gap; nothing is held afterwards.
+
+        What was sent and comes back undelivered is held later than newer frames, and may be several frames in one.
+        """
         runs: list[tuple[int, bytearray]] = []
         after = None
-        for number, mulaw in self._held:
+        for number, mulaw in sorted(self._held, key=itemgetter(0)):
             if number != after:
                 runs.append((number, bytearray()))
             runs[-1][1].extend(mulaw)
-            after = number + 1
+            after = number + -(-len(mulaw) // _FRAME_BYTES)
         self._held.clear()
         return [(first, bytes(audio)) for first, audio in runs]
 

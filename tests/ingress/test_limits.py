@@ -68,6 +68,16 @@ def test_the_newest_seconds_are_held_and_a_gap_splits_the_run() -> None:
     assert uplink.release() == []
 
 
+def test_p9_what_comes_back_undelivered_is_released_in_its_order() -> None:
+    """Frames that Redis did not take come back when newer ones are held already; quiet ones come in one piece."""
+    uplink = Uplink()
+    for number in (7, 8):
+        uplink.hold(number, bytes([number]) * 160)
+    uplink.hold(1, b"\x01" * 320)
+    uplink.hold(3, b"\x03" * 160)
+    assert [(first, len(audio), audio[0]) for first, audio in uplink.release()] == [(1, 480, 1), (7, 320, 7)]
+
+
 def test_twice_real_time_is_allowed_for_ever_and_more_is_not() -> None:
     meter, slower = FlowMeter(0.0), FlowMeter(0.0)
     assert all(slower.takes(160, frame / 100) for frame in range(10_000))

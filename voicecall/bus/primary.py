@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from voicecall.bus.sentinels import Place, blocking_observations, majority, newest, observations
 from voicecall.settings import RedisAddress
@@ -20,6 +21,7 @@ from voicecall.settings import RedisAddress
 __all__ = ["BlockingPrimary", "BlockingToPrimary", "Primary", "ToPrimary"]
 
 _FRESH_S: Final = 0.1  # for so long an answer serves further connections of the same client
+_HANDSHAKE_S: Final = 1.0
 _FORMER: Final = ("READONLY ", "NOREPLICAS ")
 
 
@@ -60,9 +62,15 @@ class ToPrimary:
         await super().connect_check_health(*args, **kwargs)  # type: ignore[misc]  # as above
 
     async def on_connect_check_health(self, *args: Any, **kwargs: Any) -> None:
-        await super().on_connect_check_health(*args, **kwargs)  # type: ignore[misc]  # as above
-        await self.send_command("INFO", "replication", check_health=False)  # type: ignore[attr-defined]
-        _require_primary(await self.read_response(), self.host, self.port)
+        """A server that hangs still accepts connections: after a second the Sentinels are asked again."""
+        try:
+            async with asyncio.timeout(_HANDSHAKE_S):
+                await super().on_connect_check_health(*args, **kwargs)  # type: ignore[misc]  # as above
+                await self.send_command("INFO", "replication", check_health=False)  # type: ignore[attr-defined]
+                info = await self.read_response()
+        except TimeoutError as error:
+            raise RedisTimeoutError(f"{self.host}:{self.port} accepts connections and does not answer") from error
+        _require_primary(info, self.host, self.port)
 
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
         try:
