@@ -102,14 +102,18 @@ async def refusal_of(url: str) -> BusRefused:
     return found[0]
 
 
-@pytest.mark.parametrize(("password", "words"), [("", "NOAUTH"), ("wrong", "WRONGPASS")])
+@pytest.mark.parametrize(
+    ("password", "words"),
+    # Redis 7 takes no long command from a client without a password.
+    [("", "Redis refuses: (NOAUTH |ERR Protocol error: unauthenticated )"), ("wrong", "Redis refuses: WRONGPASS ")],
+)
 async def test_c14_a_wrong_password_is_said_in_the_servers_words(
     locked: RedisServer, password: str, words: str
 ) -> None:
     """And the password is not."""
     url = f"redis://127.0.0.1:{locked.port}/0" if not password else url_of(locked, password)
     error = await refusal_of(url)
-    assert str(error).startswith(f"Redis refuses: {words} ")
+    assert re.match(words, str(error))
     assert "password" in error.remedy
     assert "wrong" not in str(error)
 

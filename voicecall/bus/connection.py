@@ -84,7 +84,14 @@ _REFUSALS: Final[tuple[tuple[tuple[type[RedisError], ...], tuple[str, ...], str]
     # exceptions of the client, texts of the server (also for other versions of the client), remedy
     (
         (AuthenticationError,),
-        ("WRONGPASS ", "NOAUTH ", "invalid password", "without any password configured", "no password is set"),
+        (
+            "WRONGPASS ",
+            "NOAUTH ",
+            "unauthenticated ",
+            "invalid password",
+            "without any password configured",
+            "no password is set",
+        ),
         "correct the user and the password in REDIS_URL",
     ),
     (

@@ -70,11 +70,12 @@ async def probe(redis: Redis) -> Server:
 
 
 async def judge_rights(redis: Redis) -> Finding:
-    """Whether the user of REDIS_URL may do all that a process tries at its start. Raises BusUnavailable."""
+    """Whether the server lets us do all that a process tries at its start. Raises BusUnavailable."""
     try:
         await require_accepted(redis)
     except ConfigError as error:
-        return fail("redis.rights", *error.problems[0].split("; ", 1))
+        seen, remedy = error.problems[0].split("; ", 1)
+        return fail("redis.rights" if "permissions" in remedy else "redis.reach", seen, remedy)
     return ok("redis.rights", "all that calls need")
 
 
