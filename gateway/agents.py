@@ -78,6 +78,7 @@ class _Turn:
         self.ends_at = time.monotonic() + offer.timeout_ms / 1000 + _MARGIN_S
         self.claimed: ClaimedTurn | None = None
         self.has_begun = False
+        self.was_silent = False  # no worker subscribed when it was last checked: it may be subscribing anew
         self.characters = 0
         self.tool_events = 0
         self.reporting = asyncio.Lock()
@@ -235,8 +236,11 @@ class Hosts:
             for turn in list(self._turns.values()):
                 if time.monotonic() > turn.ends_at:
                     self._start(self._cancel(turn, "timeout"))
-                elif turn.claimed is not None and not await self.server.asker_is_alive(turn.claimed):
-                    self._start(self._cancel(turn, "nobody-listens"))
+                elif turn.claimed is not None:
+                    is_silent = not await self.server.asker_is_alive(turn.claimed)
+                    if is_silent and turn.was_silent:
+                        self._start(self._cancel(turn, "nobody-listens"))
+                    turn.was_silent = is_silent
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

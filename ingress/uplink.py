@@ -6,6 +6,7 @@ mu-law; does not know where the worker is.
 
 from collections import deque
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
 __all__ = [
@@ -23,8 +24,9 @@ __all__ = [
 RECENT_FRAMES: Final = 40
 """Frames that a worker got last and the next one gets again, 0.8 s: speech that had begun and was not reported yet."""
 
-HELD_FRAMES: Final = 100
-"""20 ms frames held while no worker is attached: two seconds. Beyond that the oldest are dropped."""
+HELD_FRAMES: Final = 300
+"""20 ms frames held while no worker is attached, or none is reached: six seconds, more than a failover of Redis takes.
+Beyond that the oldest are dropped."""
 
 REORDERED_FRAMES: Final = 3
 """Frames that wait for a missing one, 60 ms: Telnyx documents that its media packets may arrive out of order."""
@@ -134,14 +136,17 @@ class Uplink:
         self._recent.clear()
 
     def release(self) -> list[Run]:
-        """Everything held, oldest first, as runs without a gap; nothing is held afterwards."""
+        """Everything held, oldest first, as runs without a gap; nothing is held afterwards.
+
+        What was sent and comes back undelivered is held later than newer frames, and may be several frames in one.
+        """
         runs: list[tuple[int, bytearray]] = []
         after = None
-        for number, mulaw in self._held:
+        for number, mulaw in sorted(self._held, key=itemgetter(0)):
             if number != after:
                 runs.append((number, bytearray()))
             runs[-1][1].extend(mulaw)
-            after = number + 1
+            after = number + -(-len(mulaw) // _FRAME_BYTES)
         self._held.clear()
         return [(first, bytes(audio)) for first, audio in runs]
 

@@ -9,14 +9,11 @@ import os
 from typing import Final
 
 import dramatiq
-import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import dq_name
 from dramatiq.middleware import AgeLimit, Callbacks, Retries, ShutdownNotifications, TimeLimit
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from voicecall.bus.connection import socket_options
+from voicecall.bus.connection import connect_blocking
 from voicecall.bus.doorbell import QUEUE
 from voicecall.bus.keys import Keys
 from voicecall.errors import ConfigError
@@ -32,7 +29,6 @@ _log = logging.getLogger(__name__)
 _HEARTBEAT_TIMEOUT_MS: Final = 5_000  # the messages of a dead worker are queued again after this
 _MAINTENANCE: Final = 1_000_000  # chance in a million that a fetch also requeues them: every fetch does
 _DEAD_MESSAGE_TTL_MS: Final = 86_400_000
-_TIMEOUT_S: Final = 5.0
 _KEYS_COMMAND: Final = 'local ack_queues = redis.call("keys", dead_worker_acks .. "*")'
 _EXISTS_COMMANDS: Final = """local ack_queues = {}
         for _, name in ipairs({%s}) do
@@ -47,14 +43,7 @@ def make_broker(deployment: Deployment, lifecycle: Lifecycle) -> RedisBroker:
 
     `lifecycle`, which starts the node, is the last middleware.
     """
-    client = redis.Redis.from_url(
-        deployment.queue_url,
-        socket_timeout=_TIMEOUT_S,
-        socket_connect_timeout=2.0,
-        **socket_options(deployment.queue_url),
-        # No retries: a command that is repeated could enqueue a message twice.
-        retry=Retry(NoBackoff(), 0),
-    )
+    client = connect_blocking(deployment.queue_url)
     made = RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq's own signature has no types
         client=client,
         namespace=Keys.at(deployment.redis_url, deployment.namespace).jobs,

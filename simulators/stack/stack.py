@@ -20,7 +20,7 @@ from simulators.fake_binaries import FakeBinaries
 from simulators.stack.carriers import CARRIERS
 from simulators.stack.clients import Gateway, Simulator
 from simulators.stack.process import Process, answers, prints_ready
-from simulators.stack.redis import free_port, redis_answers, redis_command
+from simulators.stack.redis import SERVICE, free_port, redis_answers, redis_command, sentinel_command
 
 __all__ = ["FROM_NUMBER", "NGROK_TOKEN", "PUBLIC_ORIGIN", "THIS_BUILD", "Plan", "Stack"]
 
@@ -39,6 +39,8 @@ class Plan:
     `speech`: real voices, by a speech server, in place of tone code; the agent's model stays the simulator's.
     `ngrok`: no `publicUrl`; the (only) ingress opens a tunnel, and the carrier connects through it. `document`: what
     the file of the configuration holds, made of the configuration, when it is not the configuration itself.
+    `replicas`: of Redis; with any, three Sentinels watch all servers. `acl`: the file of Redis's users, of which
+    `redis_user` ("name:password") is the one of the processes.
     """
 
     carrier: str = "twilio"
@@ -46,6 +48,10 @@ class Plan:
     ingresses: int = 1
     config: Mapping[str, Any] = field(default_factory=dict)
     aof: bool = False
+    replicas: int = 0
+    redis_options: tuple[str, ...] = ()
+    acl: str = ""
+    redis_user: str = ""
     elevenlabs: bool = False  # TTS from the simulator of ElevenLabs; the agent's model stays OpenAI's
     voices: Mapping[str, str] = field(default_factory=dict)  # our number, and the voice of its calls: see `_voice`
     also: tuple[str, ...] = ()  # simulators of further services, for `document`
@@ -68,7 +74,9 @@ class Stack:
         self._scratch = tempfile.TemporaryDirectory(prefix="voicecall-")
         self.home = Path(self._scratch.name)
         self.logs = logs or self.home / "logs"
-        self.redis_port = free_port()
+        self.redis_port = free_port()  # of the primary; a test that has another one promoted sets it
+        self.replica_ports = [free_port() for _ in range(self.plan.replicas)]
+        self.sentinel_ports = [free_port() for _ in range(3)]
         self.gateway_port = free_port()
         self.speech_port = free_port()
         self.speech_url = f"http://127.0.0.1:{self.speech_port}"
@@ -129,10 +137,34 @@ class Stack:
     # --- the parts
 
     async def start_redis(self) -> None:
-        directory = self.home / "redis"
+        users = self.home / "users.acl"
+        users.write_text(self.plan.acl)
+        access = ("--aclfile", str(users)) if self.plan.acl else ()
+        await self._start_redis("redis", self.redis_port, access)
+        for number, port in enumerate(self.replica_ports, 1):
+            await self._start_redis(f"redis-{number}", port, ("--replicaof", "127.0.0.1", str(self.redis_port)))
+        if self.replica_ports:
+            await asyncio.gather(*(self.start_sentinel(number) for number in range(len(self.sentinel_ports))))
+
+    async def _start_redis(self, name: str, port: int, options: tuple[str, ...]) -> None:
+        directory = self.home / name
         directory.mkdir(exist_ok=True)
-        process = self._process("redis", redis_command(self.redis_port, directory, aof=self.plan.aof))
-        await process.start(lambda _: redis_answers(self.redis_port))
+        command = redis_command(port, directory, aof=self.plan.aof)
+        process = self._process(name, [*command, *self.plan.redis_options, *options])
+        await process.start(lambda _: redis_answers(port))
+
+    async def start_sentinel(self, number: int) -> None:
+        port, directory = self.sentinel_ports[number], self.home / f"sentinel-{number}"
+        process = self._process(f"sentinel-{number}", sentinel_command(port, directory, primary=self.redis_port))
+        await process.start(lambda _: redis_answers(port))
+
+    @property
+    def redis_url(self) -> str:
+        """What the processes have in REDIS_URL."""
+        user = f"{self.plan.redis_user}@" if self.plan.redis_user else ""
+        if not self.replica_ports:
+            return f"redis://{user}127.0.0.1:{self.redis_port}/0"
+        return f"redis+sentinel://{user}{','.join(f'127.0.0.1:{port}' for port in self.sentinel_ports)}/{SERVICE}/0"
 
     async def _start_openai(self) -> None:
         process = self._process("openai", [sys.executable, "-m", "simulators.openai"])
@@ -317,7 +349,7 @@ class Stack:
         simulator = CARRIERS[self.plan.carrier]
         return {
             **(self.tools.environ() if self.plan.ngrok else os.environ),
-            "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
+            "REDIS_URL": self.redis_url,
             "VOICECALL_CONFIG": str(self.home / "config-0.json5"),
             simulator.variable: f"{self.carrier.url or 'http://127.0.0.1:9'}{simulator.path}",
             "VOICECALL_GATEWAY_PORT": str(self.gateway_port),

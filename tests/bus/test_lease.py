@@ -9,6 +9,7 @@ from tests.fakes.keys import keys
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
+from voicecall.bus.membership import Membership
 from voicecall.bus.nodes import NodeChannel
 from voicecall.call.ids import CallId, EffectId, NodeId
 from voicecall.call.state import Phase
@@ -61,7 +62,7 @@ async def test_an_owner_keeps_its_call_while_its_channel_has_a_listener(connect_
     """A second ring, or a second message for one call, changes nothing."""
     redis = connect_again()
     call, alice, bob = await posted(redis), channel(connect_again(), ALICE), channel(connect_again(), BOB)
-    leases = RedisLeases(redis, second_look_s=0.0, settle_s=0)
+    leases = RedisLeases(redis, second_look_s=0.0)
     async with running(alice.run(), bob.run()):
         await alice.ready()
         await bob.ready()
@@ -74,11 +75,12 @@ async def test_a_dead_owners_call_is_taken_at_once(connect_real) -> None:
     """The kernel closes a killed process's socket, long before the lease expires."""
     redis = connect_real()
     call, alice, bob = await posted(redis), channel(connect_real(), ALICE), channel(connect_real(), BOB)
-    leases = RedisLeases(redis, ttl_s=3600, second_look_s=0.0, settle_s=0)
+    leases = RedisLeases(redis, ttl_s=3600, second_look_s=0.0)
     async with running(bob.run()):
         await bob.ready()
         async with running(alice.run()):
             await alice.ready()
+            await Membership(redis).poll(ALICE)
             lost = taken(await leases.acquire(call, ALICE))
             assert await leases.acquire(call, BOB) is None
         while await is_heard(redis, ALICE):
@@ -91,19 +93,33 @@ async def test_a_dead_owners_call_is_taken_at_once(connect_real) -> None:
 
 async def test_a_node_without_a_listener_takes_no_call(redis: Redis) -> None:
     """After a restart of Redis no channel has a listener for a moment, although all nodes live."""
-    call, leases = await posted(redis), RedisLeases(redis, second_look_s=0.0, settle_s=0)
+    call, leases = await posted(redis), RedisLeases(redis, second_look_s=0.0)
     taken(await leases.acquire(call, ALICE))
     assert await leases.acquire(call, BOB) is None
 
 
-async def test_a_server_that_has_just_started_declares_no_node_dead(real: Redis) -> None:
-    """The first to subscribe after a restart must not take the calls of slower nodes."""
-    call, bob = await posted(real), channel(real, BOB)
-    leases = RedisLeases(real, second_look_s=0.0, settle_s=1_000_000)
+async def test_an_owner_that_never_listened_on_this_server_is_not_dead(real: Redis) -> None:
+    """After a restart or a promotion, the first to subscribe must not take the calls of those on their way."""
+    call, alice, bob = await posted(real), channel(real, ALICE), channel(real, BOB)
+    leases, membership = RedisLeases(real, second_look_s=0.0), Membership(real)
+    taken(await leases.acquire(call, ALICE))
+    async with running(alice.run()):
+        await alice.ready()
+        await membership.poll(ALICE)
+    while await is_heard(real, ALICE):
+        pass  # the server has not read the end of that socket yet
     async with running(bob.run()):
         await bob.ready()
-        taken(await leases.acquire(call, ALICE))
-        assert await leases.acquire(call, BOB) is None
+        here = await real.get(keys.listened(ALICE))
+        for elsewhere in (b"the former primary", None, b""):
+            await (
+                real.delete(keys.listened(ALICE)) if elsewhere is None else real.set(keys.listened(ALICE), elsewhere)
+            )
+            assert await leases.acquire(call, BOB) is None
+            assert await membership.poll(BOB) == ()
+        await real.set(keys.listened(ALICE), here)
+        assert await membership.poll(BOB) == (ALICE,)
+        assert taken(await leases.acquire(call, BOB)).lease.epoch == 2
 
 
 async def test_an_expired_lease_is_free(redis: Redis) -> None:

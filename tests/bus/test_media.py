@@ -148,16 +148,18 @@ async def test_a_handler_that_fails_for_one_call_does_not_affect_the_others(redi
 
 
 class Carrier:
-    """Publishes like a busy Redis: one bundle at a time, when `open` is set."""
+    """Publishes like a busy Redis: one bundle at a time, when `open` is set. `deaf` receive nothing."""
 
     def __init__(self) -> None:
         self.bundles: list[Bundle] = []
+        self.deaf: set[NodeId] = set()
         self.asked, self.open = asyncio.Event(), asyncio.Event()
 
-    async def publish(self, bundles: list[Bundle]) -> None:
+    async def publish(self, bundles: list[Bundle]) -> list[Bundle]:
         self.asked.set()
         await self.open.wait()
-        self.bundles += bundles
+        self.bundles += [bundle for bundle in bundles if bundle[0] not in self.deaf]
+        return [bundle for bundle in bundles if bundle[0] in self.deaf]
 
 
 async def test_under_load_many_items_leave_together() -> None:
@@ -223,6 +225,35 @@ async def test_commands_alone_are_bounded_too() -> None:
     assert waited[-1] == Clear(CALL, Epoch(9_999))
 
 
+async def test_p9_what_nobody_received_goes_again_in_its_order() -> None:
+    """After a failover the receiver subscribes a moment later than the sender connects. Others do not wait for it."""
+    carrier = Carrier()
+    carrier.open.set()
+    carrier.deaf.add(INGRESS)
+    lane = PacedQueue(carrier.publish, interval_s=0.0, bound=1_000_000, again_s=30.0)
+    lane.put(INGRESS, frame(1))
+    lane.put(ALICE, frame(2))
+    while not carrier.bundles:  # noqa: ASYNC110  the queue has no signal of its own
+        await asyncio.sleep(0.001)
+    lane.put(INGRESS, frame(3))
+    carrier.deaf.clear()
+    await lane.flush()
+    assert carrier.bundles == [(ALICE, [frame(2)]), (INGRESS, [frame(1), frame(3)])]
+    assert lane.dropped == 0
+
+
+async def test_p9_what_nobody_ever_receives_is_dropped() -> None:
+    """A dead ingress plays nothing; a worker whose leases ran out has no business to be heard."""
+    carrier = Carrier()
+    carrier.open.set()
+    carrier.deaf.add(INGRESS)
+    lane = PacedQueue(carrier.publish, interval_s=0.0, bound=1_000_000, again_s=0.2)
+    lane.put(INGRESS, frame(1))
+    lane.put(INGRESS, frame(2))
+    await lane.flush()
+    assert (carrier.bundles, lane.dropped) == ([], 2)
+
+
 async def test_without_redis_media_is_dropped_and_counted(lasting) -> None:
     """A frame that cannot be sent now is useless later; the next ones are sent."""
     client = connect(lasting.url)
@@ -236,6 +267,24 @@ async def test_without_redis_media_is_dropped_and_counted(lasting) -> None:
     bus.send(ALICE, frame(3))
     await bus.flush()
     assert (bus.sent, bus.dropped) == (2, 1)
+    await client.aclose()
+
+
+async def test_p9_what_redis_does_not_take_is_handed_back(lasting) -> None:
+    """The ingress keeps what the caller says meanwhile, and sends it when a worker attaches."""
+    client = connect(lasting.url)
+    back: list[tuple[NodeId, list[MediaItem]]] = []
+    bus = RedisMediaBus(client, INGRESS, on_unheard=lambda to, items: back.append((to, items)))
+    bus.send(ALICE, frame(1))
+    await bus.flush()
+    back.clear()
+    lasting.pause()
+    bus.send(ALICE, frame(2))
+    await asyncio.sleep(0.1)
+    bus.send(ALICE, frame(3))  # while the former waits for its answer
+    lasting.kill()
+    await bus.flush()
+    assert (back, bus.dropped) == ([(ALICE, [frame(2), frame(3)])], 0)
     await client.aclose()
 
 

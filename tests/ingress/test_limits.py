@@ -57,15 +57,25 @@ def test_a12_a_listed_proxy_suffices_to_tell_senders_apart() -> None:
     assert client_ip("8.8.8.8", {"x-forwarded-for": "9.9.9.9"}, listed) == "8.8.8.8"
 
 
-def test_the_newest_two_seconds_are_held_and_a_gap_splits_the_run() -> None:
+def test_the_newest_seconds_are_held_and_a_gap_splits_the_run() -> None:
     uplink = Uplink()
     for number in range(1, HELD_FRAMES + 11):
         if number != 50:
-            uplink.hold(number, bytes([number]))
+            uplink.hold(number, b"\xff")
     runs = uplink.release()
-    assert [(first, len(audio)) for first, audio in runs] == [(10, 40), (51, 60)]
+    assert [(first, len(audio)) for first, audio in runs] == [(10, 40), (51, HELD_FRAMES - 40)]
     assert uplink.overflowed == 9
     assert uplink.release() == []
+
+
+def test_p9_what_comes_back_undelivered_is_released_in_its_order() -> None:
+    """Frames that Redis did not take come back when newer ones are held already; quiet ones come in one piece."""
+    uplink = Uplink()
+    for number in (7, 8):
+        uplink.hold(number, bytes([number]) * 160)
+    uplink.hold(1, b"\x01" * 320)
+    uplink.hold(3, b"\x03" * 160)
+    assert [(first, len(audio), audio[0]) for first, audio in uplink.release()] == [(1, 480, 1), (7, 320, 7)]
 
 
 def test_twice_real_time_is_allowed_for_ever_and_more_is_not() -> None:

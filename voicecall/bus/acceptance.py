@@ -19,9 +19,11 @@ _MS: Final = 1_000
 COMMANDS: Final[tuple[tuple[str, ...], ...]] = (
     ("PING",),
     ("TIME",),
+    ("INFO", "server"),
     ("EXISTS", "{s}"),
     ("SET", "{s}", "1", "PX", str(_MS)),
     ("GET", "{s}"),
+    ("MGET", "{s}"),
     ("PTTL", "{s}"),
     ("HSET", "{h}", "f", "1"),
     ("HSETNX", "{h}", "f", "1"),
@@ -50,6 +52,7 @@ COMMANDS: Final[tuple[tuple[str, ...], ...]] = (
 """Of calls, `{…}` being keys."""
 
 QUEUE_COMMANDS: Final[tuple[tuple[str, ...], ...]] = (
+    ("SCRIPT", "LOAD", "return 1"),
     ("TIME",),
     ("EXISTS", "{h}"),
     ("HSET", "{h}", "f", "1"),

@@ -5,10 +5,12 @@ command is safe to repeat does so itself.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+from redis import Redis as BlockingRedis
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -27,19 +29,23 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry as BlockingRetry
 
 from voicecall.bus.acceptance import COMMANDS, try_commands, try_subscribing
 from voicecall.bus.keys import Keys
+from voicecall.bus.primary import BlockingPrimary, BlockingToPrimary, Primary, ToPrimary
+from voicecall.bus.sentinels import SentinelRefused
 from voicecall.errors import BusRefused, BusUnavailable, ConfigError
+from voicecall.settings import read_address
 
 __all__ = [
     "BusClient",
     "as_bus_error",
     "connect",
+    "connect_blocking",
     "keys_of",
     "reaching_redis",
     "require_accepted",
-    "socket_options",
     "starting",
 ]
 
@@ -49,6 +55,8 @@ with suppress(ImportError):
     from redis.driver_info import DriverInfo
 
     _DRIVER["driver_info"] = DriverInfo()
+
+_CONNECT_S: Final = 2.0
 
 # Error prefixes of a server that cannot serve now: starting, out of memory, disk full, demoted, held by a script.
 _NOT_NOW: Final = (
@@ -63,6 +71,9 @@ _NOT_NOW: Final = (
 )
 
 
+_log = logging.getLogger(__name__)
+
+
 class BusClient(Redis):
     """A client that carries the names of its deployment's keys; `keys_of` reads them."""
 
@@ -73,7 +84,14 @@ _REFUSALS: Final[tuple[tuple[tuple[type[RedisError], ...], tuple[str, ...], str]
     # exceptions of the client, texts of the server (also for other versions of the client), remedy
     (
         (AuthenticationError,),
-        ("WRONGPASS ", "NOAUTH ", "invalid password", "without any password configured", "no password is set"),
+        (
+            "WRONGPASS ",
+            "NOAUTH ",
+            "unauthenticated ",
+            "invalid password",
+            "without any password configured",
+            "no password is set",
+        ),
         "correct the user and the password in REDIS_URL",
     ),
     (
@@ -85,26 +103,40 @@ _REFUSALS: Final[tuple[tuple[tuple[type[RedisError], ...], tuple[str, ...], str]
     (
         (AskError, ClusterCrossSlotError),
         ("MOVED ", "CROSSSLOT ", "CLUSTERDOWN ", "not allowed in cluster mode"),
-        "it is a cluster: set REDIS_URL to one server, with replicas if wanted",
+        "it is a cluster: set REDIS_URL to one server, or to the Sentinels of one primary and its replicas",
     ),
     ((), ("DB index is out of range",), "correct the number of the database in REDIS_URL"),
     ((InvalidResponse,), (), "it is no Redis server: correct the host and the port in REDIS_URL"),
+    (
+        (),
+        ("CERTIFICATE_VERIFY_FAILED",),
+        "name its authority and its host as its certificate does, in REDIS_URL: ?ssl_ca_certs=/etc/ssl/redis-ca.pem",
+    ),
+    ((), ("WRONG_VERSION_NUMBER",), "it does not speak TLS at this port: write redis:// in REDIS_URL, or its TLS port"),
+    ((), ("[X509", "[PEM", "KEY_VALUES_MISMATCH"), "correct the files of certificates that REDIS_URL names"),
+)
+_UNKNOWN_SERVICE: Final = "correct the name of the service in REDIS_URL: it is that of `sentinel monitor`"
+_SENTINEL_REFUSES: Final = (
+    "correct the hosts of the Sentinels in REDIS_URL, and sentinel_username and sentinel_password when they have one"
 )
 
 
 def connect(url: str, *, namespace: str | None = None, timeout_s: float = 5.0, connections: int = 32) -> BusClient:
-    """A client of the server at `url`. Bytes in, bytes out; no retries; a command ends within `timeout_s`.
+    """A client of the server at `url`, or of the primary that its Sentinels name.
+
+    Bytes in, bytes out; no retries; a command ends within `timeout_s`.
 
     `namespace`: of the keys and channels that are reached through it; None: the default of the URL's database. Connects
     with the first command. At most `connections` sockets, subscriptions included; further ones wait.
     """
+    address = read_address(url)
     pool = BlockingConnectionPool.from_url(
-        url,
+        address.url,
         max_connections=connections,
         timeout=timeout_s,
         socket_timeout=timeout_s,
-        socket_connect_timeout=min(2.0, timeout_s),
-        **socket_options(url),
+        socket_connect_timeout=min(_CONNECT_S, timeout_s),
+        **_socket_options(address.url),
         retry=Retry(NoBackoff(), 0),
         retry_on_timeout=False,
         retry_on_error=[],
@@ -113,13 +145,35 @@ def connect(url: str, *, namespace: str | None = None, timeout_s: float = 5.0, c
         **_DRIVER,
         protocol=2,  # fakeredis and Redis 6.2 and 7 give equal replies in RESP2
     )
-    pool.connection_class = type("Cancellable", (_Cancellable, pool.connection_class), {})
+    bases: tuple[type, ...] = (_Cancellable, pool.connection_class)
+    parts: dict[str, Any] = {}
+    if address.sentinels:
+        bases, parts = (_Cancellable, ToPrimary, pool.connection_class), {"primary": Primary(address)}
+    pool.connection_class = type("Connection", bases, parts)
     client: BusClient = BusClient.from_pool(pool)  # type: ignore[assignment]  # it returns the class it is called on
     client.names = Keys.at(url, namespace)
     return client
 
 
-def socket_options(url: str) -> dict[str, Any]:
+def connect_blocking(url: str, *, timeout_s: float = 5.0) -> BlockingRedis:
+    """As `connect`, for dramatiq: its client blocks, and may be shared by threads."""
+    address = read_address(url)
+    client: BlockingRedis = BlockingRedis.from_url(
+        address.url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=min(_CONNECT_S, timeout_s),
+        **_socket_options(address.url),
+        # A command that is repeated could enqueue a message twice.
+        retry=BlockingRetry(NoBackoff(), 0),
+    )
+    if address.sentinels:
+        pool = client.connection_pool
+        parts = {"primary": BlockingPrimary(address)}
+        pool.connection_class = type("BlockingConnection", (BlockingToPrimary, pool.connection_class), parts)
+    return client
+
+
+def _socket_options(url: str) -> dict[str, Any]:
     """The options of the client for a server at `url` that a Unix socket does not have."""
     return {} if url.startswith("unix:") else {"socket_keepalive": True}
 
@@ -161,13 +215,17 @@ def reaching_redis() -> Iterator[None]:
 async def require_accepted(redis: Redis) -> None:
     """Raise ConfigError when the server refuses this client. A server that does not answer may still start.
 
-    For the start of a process. A cluster refuses two keys in different slots.
+    For the start of a process. A cluster refuses two keys in different slots. That the server may delete keys of live
+    calls to make room is only logged: it may not be ours to change.
     """
     names = keys_of(redis)
     with starting("REDIS_URL"):
         await redis.exists(names.calls_live, names.feed)
         await try_subscribing(redis, names.pulse("start"))
         await try_commands(redis, names.prefix, COMMANDS)
+        policy = (await redis.info("memory")).get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            _log.warning("Redis may delete keys of live calls: set maxmemory-policy noeviction", extra={"set": policy})
 
 
 @contextmanager
@@ -188,11 +246,8 @@ def starting(variable: str, *, must_answer: bool = False) -> Iterator[None]:
 
 def as_bus_error(error: Exception) -> Exception:
     """BusUnavailable or BusRefused; the error itself when it is a bug (a bad script, a wrong type)."""
-    for kinds, texts, remedy in _REFUSALS:
-        if isinstance(error, RedisError) and (isinstance(error, kinds) or any(text in _words(error) for text in texts)):
-            return BusRefused(f"Redis refuses: {_words(error)}", remedy=remedy)
-    if isinstance(error, ClusterDownError) and not isinstance(error, MasterDownError):
-        return BusRefused(f"Redis refuses: {_words(error)}", remedy=_REFUSALS[2][2])
+    if (refusal := _refusal(error)) is not None:
+        return refusal
     if isinstance(error, OutOfMemoryError | ReadOnlyError):
         return BusUnavailable(f"Redis refuses: {_words(error)}")
     if isinstance(error, ResponseError):
@@ -203,6 +258,21 @@ def as_bus_error(error: Exception) -> Exception:
     if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
         return BusUnavailable(f"Redis does not answer: {_words(error)}")
     return error
+
+
+def _refusal(error: Exception) -> BusRefused | None:
+    """What no waiting changes, but only who runs Redis or has written its address."""
+    if isinstance(error, SentinelRefused):
+        remedy = _UNKNOWN_SERVICE if error.is_unknown else _SENTINEL_REFUSES
+        return BusRefused(f"the Sentinels refuse: {_words(error)}", remedy=remedy)
+    for kinds, texts, remedy in _REFUSALS:
+        if isinstance(error, RedisError | OSError) and (
+            isinstance(error, kinds) or any(text in _words(error) for text in texts)
+        ):
+            return BusRefused(f"Redis refuses: {_words(error)}", remedy=remedy)
+    if isinstance(error, ClusterDownError) and not isinstance(error, MasterDownError):
+        return BusRefused(f"Redis refuses: {_words(error)}", remedy=_REFUSALS[2][2])
+    return None
 
 
 def _words(error: Exception) -> str:

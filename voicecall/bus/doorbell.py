@@ -13,12 +13,11 @@ from typing import Final
 from dramatiq import Broker, Message
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import BrokerConnectionError
-from redis import Redis as BlockingRedis
 from redis.exceptions import RedisError
 
 from voicecall import metrics
 from voicecall.bus.acceptance import QUEUE_COMMANDS, try_commands
-from voicecall.bus.connection import as_bus_error, connect, starting
+from voicecall.bus.connection import as_bus_error, connect, connect_blocking, starting
 from voicecall.bus.keys import Keys
 from voicecall.call.ids import CallId
 from voicecall.errors import BusError, BusUnavailable
@@ -51,9 +50,8 @@ def sending_broker(queue_url: str, names: Keys | None = None) -> Broker:
 
     `names`: the deployment's, on which sender and worker must agree; None: the default of this address. Close it.
     """
-    client = BlockingRedis.from_url(queue_url, socket_timeout=5.0, socket_connect_timeout=2.0)
     broker: Broker = _SendingBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
-        client=client,
+        client=connect_blocking(queue_url),
         namespace=(names or Keys.at(queue_url)).jobs,
         middleware=[],
         maintenance_chance=0,  # the workers' task

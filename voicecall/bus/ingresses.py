@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 _EVERY_S: Final = 1.0
 _FRESH_S: Final = 3.0
-_SETTLE_S: Final = 3
+_LISTENED_MS: Final = 30_000
 
 
 class Ingresses:
@@ -45,10 +45,9 @@ class Ingresses:
 
     async def announce(self, me: NodeId) -> None:
         """This ingress takes requests now. Does nothing after `leave`."""
-        with reaching_redis():
-            seconds, micros = await self._redis.time()
-            if not self._has_left:
-                await self._redis.zadd(self._key, {me: seconds + micros / 1e6})
+        if not self._has_left:
+            kept = (self._key, self._keys.listened(me))
+            await self._scripts.run("listens", kept, me, self._keys.media(me), _LISTENED_MS)
 
     async def known(self) -> dict[NodeId, tuple[float, bool]]:
         """When each ingress last announced itself, epoch seconds (Redis clock), and whether that was a moment ago."""
@@ -59,8 +58,8 @@ class Ingresses:
         return {NodeId(name.decode()): (at, at >= fresh) for name, at in found}
 
     async def is_silent(self, ingress: NodeId) -> bool:
-        """Whether nothing listens on this ingress's media channel, for another reason than a restart of Redis."""
-        return bool(await self._scripts.run("silent", (), self._keys.media(ingress), _SETTLE_S))
+        """Whether nothing listens on this ingress's media channel, on the server on which it has listened."""
+        return bool(await self._scripts.run("silent", (self._keys.listened(ingress),), self._keys.media(ingress)))
 
     async def leave(self, me: NodeId) -> bool:
         """This ingress takes requests no more; whether another one does."""

@@ -10,9 +10,8 @@ import hashlib
 import re
 from typing import Final, Self
 
-from redis.asyncio.connection import parse_url
-
 from voicecall.call.ids import CallId, LegId, NodeId
+from voicecall.settings import read_address
 
 __all__ = ["Keys", "digest"]
 
@@ -47,6 +46,9 @@ class Keys:
         """Sorted set of worker nodes; the score is the time of the last poll of each (ms, Redis clock)."""
         self.silent_prefix = self._name("nodes:silent:")
         """Prefix of strings, expiring: a node without a listener that one poller has been given."""
+        self.listened_prefix = self._name("listened:")
+        """Prefix of strings, expiring: the server (run and history of replication) on which a node or ingress has
+        listened to its channel. Without a listener there, it is gone; on any other server it is on its way."""
         self.ingresses = self._name("ingresses")
         """Sorted set of the ingresses that take requests; the score is when each last said so (s, Redis clock)."""
         self.node_prefix = self._name("node:")
@@ -61,7 +63,7 @@ class Keys:
     @classmethod
     def at(cls, redis_url: str, namespace: str | None = None) -> Self:
         """The names in `namespace`; None: in that of the URL's database, `vc0` for database 0."""
-        return cls(namespace if namespace is not None else cls.default(parse_url(redis_url).get("db", 0)))
+        return cls(namespace if namespace is not None else cls.default(read_address(redis_url).database))
 
     @staticmethod
     def default(database: object) -> str:
@@ -73,6 +75,10 @@ class Keys:
         """The namespace of a channel that `CHANNEL_PATTERNS` found; None for a channel of another program."""
         found = _CHANNEL.match(channel)
         return (found["namespace"] or "") if found else None
+
+    def listened(self, node: NodeId) -> str:
+        """As `listened_prefix`, of one of them."""
+        return self.listened_prefix + node
 
     def log(self, call: CallId) -> str:
         """Stream of every event; entry `0-<seq>`, never trimmed while the call is live."""

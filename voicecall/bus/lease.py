@@ -2,8 +2,10 @@
 
 Workers acquire a lease when a ring arrives, renew it once a second, and stop by their own monotonic clock before its
 ttl ends. All times in Redis are the server's. An owner counts as gone when its lease has expired (it hangs), or when
-the channel of its node has no listener in two checks (its process is dead: the kernel closed its socket at once). In
-both cases the fence decides, so a wrong guess changes the owner but never makes two (guarantee P1).
+the channel of its node has no listener in two checks, on the server on which it has listened (its process is dead: the
+kernel closed its socket at once). On a server that was just promoted or restarted no node has listened yet, so there
+only the lease decides. In all cases the fence decides, so a wrong guess changes the owner but never makes two
+(guarantee P1).
 """
 
 import asyncio
@@ -26,24 +28,15 @@ __all__ = ["RedisLeases"]
 
 _TTL_S: Final = 4.0
 _SECOND_LOOK_S: Final = 0.1
-_SETTLE_S: Final = 2
 
 
 class RedisLeases(Leases):
     """`ttl_s`: lifetime of a lease that is not renewed. `second_look_s`: between the two checks of a silent owner.
 
-    `settle_s`: for so long after a start of Redis a silent owner does not count as dead. Belongs to one event loop,
-    like its client; a renewer in a thread of its own makes its own.
+    Belongs to one event loop, like its client; a renewer in a thread of its own makes its own.
     """
 
-    def __init__(
-        self,
-        redis: Redis,
-        *,
-        ttl_s: float = _TTL_S,
-        second_look_s: float = _SECOND_LOOK_S,
-        settle_s: int = _SETTLE_S,
-    ) -> None:
+    def __init__(self, redis: Redis, *, ttl_s: float = _TTL_S, second_look_s: float = _SECOND_LOOK_S) -> None:
         self._redis = redis
         self._keys = keys_of(redis)
         self._scripts = Scripts(redis)
@@ -51,7 +44,6 @@ class RedisLeases(Leases):
         self._membership = Membership(redis)
         self._ttl_ms = round(ttl_s * 1000)
         self._second_look_s = second_look_s
-        self._settle_s = settle_s
 
     @property
     def ttl_s(self) -> float:
@@ -102,7 +94,7 @@ class RedisLeases(Leases):
             call,
             self._keys.node_prefix,
             seen_dead,
-            self._settle_s,
+            self._keys.listened_prefix,
         )
         return reply
 

@@ -1,7 +1,8 @@
 """The worker nodes of the cluster: whether any takes calls, and which of them are dead.
 
 Every node polls a few times a second. A killed process loses its socket, so its channel has no listener long before its
-leases expire; the node that notices it first rings for its calls. A wrong guess costs one superfluous ring.
+leases expire; the node that notices it first rings for its calls. A wrong guess costs one superfluous ring. Silence
+counts on a server on which the node has listened: each poll records which that is.
 """
 
 from typing import Any, Final
@@ -37,7 +38,14 @@ class Membership(WorkerPresence):
         if self._has_left:
             return ()
         silent = await self._scripts.run(
-            "roster", (self._keys.nodes,), me, self._keys.node_prefix, _STALE_MS, _HOLD_MS, self._keys.silent_prefix
+            "roster",
+            (self._keys.nodes,),
+            me,
+            self._keys.node_prefix,
+            _STALE_MS,
+            _HOLD_MS,
+            self._keys.silent_prefix,
+            self._keys.listened_prefix,
         )
         return tuple(NodeId(node.decode()) for node in silent)
 
@@ -50,8 +58,13 @@ class Membership(WorkerPresence):
         return bool(await self.present())
 
     async def present(self) -> tuple[NodeId, ...]:
-        """The nodes that polled a moment ago, have not left, and whose channel has a listener now."""
-        found = await self._scripts.run("present", (self._keys.nodes,), self._keys.node_prefix, _FRESH_MS)
+        """The nodes that polled a moment ago, have not left, and whose channel has a listener now.
+
+        After a restart or a promotion of the server, also those that have not come to listen again yet.
+        """
+        found = await self._scripts.run(
+            "present", (self._keys.nodes,), self._keys.node_prefix, _FRESH_MS, self._keys.listened_prefix
+        )
         return tuple(NodeId(node.decode()) for node in found)
 
     async def last_seen(self, node: NodeId) -> float | None:

@@ -22,6 +22,7 @@ __all__ = ["Scripts"]
 
 _BATCH: Final = 128
 _MAX_WAITING: Final = 10_000
+_SHARED: Final = "_this_server"  # a function that several scripts use, in a file of this name
 
 _Value = str | bytes | int | float
 
@@ -34,9 +35,13 @@ class _Script:
 
 def _load() -> dict[str, _Script]:
     found = {}
-    for file in (resources.files("voicecall.bus") / "lua").iterdir():
-        if file.name.endswith(".lua"):
+    folder = resources.files("voicecall.bus") / "lua"
+    shared = (folder / f"{_SHARED}.lua").read_text(encoding="utf-8")
+    for file in folder.iterdir():
+        if file.name.endswith(".lua") and not file.name.startswith("_"):
             text = file.read_text(encoding="utf-8")
+            if f"{_SHARED[1:]}(" in text:
+                text = shared + text
             found[file.name.removesuffix(".lua")] = _Script(
                 text,
                 hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(),

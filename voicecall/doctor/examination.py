@@ -17,12 +17,13 @@ from voicecall.bus.dead import DeadLetters
 from voicecall.bus.membership import Membership
 from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.bus.scripts import Scripts
+from voicecall.bus.sentinels import observations
 from voicecall.carriers.registry import inspection_for
-from voicecall.doctor import address, carrier, models, processes
+from voicecall.doctor import address, carrier, failover, models, processes
 from voicecall.doctor import redis as redis_
 from voicecall.doctor.finding import Finding, fail, ok
 from voicecall.errors import BusUnavailable, ConfigError, NotExposed
-from voicecall.settings import Deployment, Loaded, Settings, load_deployment, read_settings
+from voicecall.settings import Deployment, Loaded, RedisAddress, Settings, load_deployment, read_address, read_settings
 
 __all__ = ["findings"]
 
@@ -56,18 +57,8 @@ async def findings(environ: Mapping[str, str] = os.environ) -> AsyncIterator[Fin
 
 
 async def _stack(deployment: Deployment, redis: Redis, http: aiohttp.ClientSession) -> AsyncIterator[Finding]:
-    try:
-        for finding in redis_.judge(await redis_.probe(redis)):
-            yield finding
-        for finding in redis_.judge_namespace(keys_of(redis).namespace, await redis_.foreign_namespaces(redis)):
-            yield finding
-        yield processes.judge_workers(await Membership(redis).present())
-        for finding in processes.judge_dead_letters(await DeadLetters(redis, Scripts(redis)).count()):
-            yield finding
-    except BusUnavailable as error:
-        yield fail("redis.reach", str(error), error.remedy)
-    except RedisError as error:  # a wrong type, say: the keys are not those of voicecall
-        yield fail("redis.reach", f"{type(error).__name__}: {error}", "set REDIS_URL to voicecall's own Redis")
+    async for finding in _redis(deployment, redis):
+        yield finding
     if deployment.jobs_redis_url is not None:
         yield await processes.queue_answers(deployment)
     gateway = await processes.health(http, deployment.gateway_url)
@@ -76,6 +67,36 @@ async def _stack(deployment: Deployment, redis: Redis, http: aiohttp.ClientSessi
         yield await processes.gateway_answers(deployment)
     ingress = await processes.health(http, deployment.ingress_health.url)
     yield processes.judge_health("ingress", ingress, "start it: voicecall ingress; or set VOICECALL_INGRESS_HEALTH")
+
+
+async def _redis(deployment: Deployment, redis: Redis) -> AsyncIterator[Finding]:
+    where = read_address(deployment.redis_url)
+    for finding in failover.judge_encryption(where):
+        yield finding
+    if where.sentinels:
+        for finding in failover.judge_sentinels(where, await observations(where)):
+            yield finding
+    try:
+        async for finding in _within_redis(where, redis):
+            yield finding
+    except BusUnavailable as error:
+        yield fail("redis.reach", str(error), failover.reach_remedy(where, error))
+    except RedisError as error:  # a wrong type, say: the keys are not those of voicecall
+        yield fail("redis.reach", f"{type(error).__name__}: {error}", "set REDIS_URL to voicecall's own Redis")
+
+
+async def _within_redis(where: RedisAddress, redis: Redis) -> AsyncIterator[Finding]:
+    server = await redis_.probe(redis)
+    for finding in redis_.judge(server):
+        yield finding
+    for finding in failover.judge_replicas(where, server.info):
+        yield finding
+    yield await redis_.judge_rights(redis)
+    for finding in redis_.judge_namespace(keys_of(redis).namespace, await redis_.foreign_namespaces(redis)):
+        yield finding
+    yield processes.judge_workers(await Membership(redis).present())
+    for finding in processes.judge_dead_letters(await DeadLetters(redis, Scripts(redis)).count()):
+        yield finding
 
 
 async def _outside(

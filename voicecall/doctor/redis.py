@@ -1,21 +1,21 @@
-"""Checks Redis: version, persistence, eviction, clock, latency, and other deployments on the same server.
+"""Checks Redis: version, persistence, eviction, memory, rights, clock, latency, and other deployments on the server.
 
 It holds every durable fact of the calls, so it must write to disk and must not evict keys.
 """
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from voicecall.bus.connection import keys_of, reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis, require_accepted
 from voicecall.bus.keys import Keys
 from voicecall.doctor.finding import Finding, fail, ok, warn
-from voicecall.errors import BusRefused
+from voicecall.errors import BusRefused, ConfigError
 
-__all__ = ["Server", "foreign_namespaces", "judge", "judge_namespace", "probe"]
+__all__ = ["Server", "foreign_namespaces", "judge", "judge_namespace", "judge_rights", "probe"]
 
 _LEAST: Final = (6, 2)
 _NOTICED_MS: Final = 5.0
@@ -23,13 +23,15 @@ _SLOW_MS: Final = 50.0
 _SKEW_S: Final = 1.0
 _LARGE_SKEW_S: Final = 60.0  # from here on the ingress reports that it is not ready
 _TRIES: Final = 5
+_FULL: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """What Redis reports. `policy` None: not reported. `denied`: why it reports nothing of itself, in its words.
 
-    `offset_s`: how far its clock is ahead of this machine's.
+    `offset_s`: how far its clock is ahead of this machine's. `memory`: used, of what it may use; None: no limit.
+    `write_error`: it cannot write its append-only file. `info`: all that it reports.
     """
 
     denied: str = ""
@@ -38,6 +40,9 @@ class Server:
     policy: str | None
     offset_s: float
     trip_ms: float
+    memory: float | None = None
+    write_error: bool = False
+    info: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def probe(redis: Redis) -> Server:
@@ -58,7 +63,20 @@ async def probe(redis: Redis) -> Server:
         policy=info.get("maxmemory_policy"),
         offset_s=offset_s,
         trip_ms=trip_s * 1000,
+        memory=info["used_memory"] / info["maxmemory"] if info.get("maxmemory") else None,
+        write_error=info.get("aof_last_write_status", "ok") != "ok",
+        info=info,
     )
+
+
+async def judge_rights(redis: Redis) -> Finding:
+    """Whether the server lets us do all that a process tries at its start. Raises BusUnavailable."""
+    try:
+        await require_accepted(redis)
+    except ConfigError as error:
+        seen, remedy = error.problems[0].split("; ", 1)
+        return fail("redis.rights" if "permissions" in remedy else "redis.reach", seen, remedy)
+    return ok("redis.rights", "all that calls need")
 
 
 async def _info(redis: Redis) -> tuple[Mapping[str, Any], str]:
@@ -113,7 +131,9 @@ def _judge_info(server: Server) -> Iterator[Finding]:
         yield ok("redis.version", server.version)
     else:
         yield fail("redis.version", server.version or "unknown", "use Redis 6.2 or newer")
-    if server.aof:
+    if server.write_error:
+        yield fail("redis.persistence", "its last write to disk failed", "read its log: the disk may be full")
+    elif server.aof:
         yield ok("redis.persistence", "appendonly yes")
     else:
         yield warn("redis.persistence", "appendonly no", "start it with --appendonly yes: a restart loses live calls")
@@ -122,6 +142,11 @@ def _judge_info(server: Server) -> Iterator[Finding]:
     else:
         seen = f"maxmemory-policy {server.policy or 'unknown'}"
         yield fail("redis.eviction", seen, "set maxmemory-policy noeviction: any other may evict live calls")
+    if server.memory is not None and server.memory > _FULL:
+        seen = f"{server.memory:.0%} of maxmemory is used"
+        yield warn("redis.memory", seen, "raise maxmemory: a full Redis refuses calls and webhooks")
+    elif server.memory is not None:
+        yield ok("redis.memory", f"{server.memory:.0%} of maxmemory is used")
 
 
 def _clock(offset_s: float) -> Finding:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
 
 from voicecall.environ import Variables
 from voicecall.errors import ConfigError
 from voicecall.manifests import CARRIERS
 from voicecall.manifests.fields import split_url
 from voicecall.manifests.manifest import CarrierManifest
+from voicecall.settings.redis_address import address_problem
 
 __all__ = ["SPEECH_SERVER", "Deployment", "ListenAddress", "ListenScope", "load_deployment"]
 
@@ -189,9 +189,8 @@ class _Reading:
 
     def redis(self, name: str) -> str | None:
         value = self.text(name)
-        if value is not None and not _is_redis_url(value):
-            # The value may hold a password, so the message does not contain it.
-            self.problems.append(f"{name}: is not a Redis URL; write redis://host:6379/0")
+        if value is not None and (problem := address_problem(value)) is not None:
+            self.problems.append(f"{name}: {problem}")
         return value
 
     def namespace(self, name: str) -> str | None:
@@ -266,36 +265,3 @@ def _is_ipv6(host: str) -> bool:
         return ip_address(host).version == 6
     except ValueError:
         return False
-
-
-def _is_redis_url(value: str) -> bool:
-    """The client ignores a database that is no number and would use database 0."""
-    if not value.startswith(("redis://", "rediss://", "unix://")):
-        return False  # the client knows them in lower case only
-    try:
-        parts = urlsplit(value)
-        databases = [text for name, text in parse_qsl(parts.query) if name == "db"]
-        if parts.scheme in {"redis", "rediss"}:
-            databases += [parts.path[1:]] if len(parts.path) > 1 else []
-            is_address = parts.port != 0
-        else:
-            is_address = parts.scheme == "unix" and len(parts.path) > 1
-    except ValueError:
-        return False
-    if not is_address or not all(re.fullmatch("[0-9]{1,5}", database) for database in databases):
-        return False
-    return not parts.query or _are_options(value)
-
-
-def _are_options(url: str) -> bool:
-    """Whether the client takes the options in the query; it would raise when it connects."""
-    # Its import takes 60 ms, and hardly any URL has options.
-    from redis.asyncio import ConnectionPool
-    from redis.exceptions import RedisError
-
-    try:
-        pool = ConnectionPool.from_url(url)
-        pool.connection_class(**pool.connection_kwargs)
-    except (TypeError, ValueError, RedisError):
-        return False
-    return True

@@ -19,6 +19,7 @@ from tests.fakes.redis_server import RedisServer, redis_binaries, start_redis
 from voicecall.bus.connection import connect
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
+from voicecall.bus.membership import Membership
 from voicecall.bus.nodes import NodeChannel
 from voicecall.call.ids import CallId, NodeId
 from voicecall.ports import CallLog, IngressLog, Leases, Record
@@ -46,11 +47,11 @@ class Bus(Protocol):
 
 
 class RedisBus:
-    """The product's own implementation; `settle_s=0`, because the server has just started."""
+    """The product's own implementation."""
 
     def __init__(self, redis: Redis) -> None:
         self.log = RedisCallLog(redis)
-        self.leases = RedisLeases(redis, settle_s=0)
+        self.leases = RedisLeases(redis)
         self.nudges: asyncio.Queue[Nudge] = asyncio.Queue()
         self._redis = redis
         self._listening: dict[NodeId, AsyncExitStack] = {}
@@ -63,6 +64,7 @@ class RedisBus:
         stack = self._listening[node] = AsyncExitStack()
         await stack.enter_async_context(running(channel.run()))
         await channel.ready()
+        await Membership(self._redis).poll(node)
 
     async def kill(self, node: NodeId) -> None:
         await self._listening.pop(node).aclose()

@@ -27,6 +27,7 @@ __all__ = ["RedisAgentHosts"]
 _SERVICE: Final = "agent-host"
 _OFFER_AGAIN_S: Final = 0.25
 _PROGRESS: Final = frozenset({"words", "tool", "tool-over"})
+_SILENT_LOOKS: Final = 2  # of a gateway whose channel has no subscriber: it is gone
 _INBOX: Final = 4096  # updates of one turn that wait to be read
 _SPEAKER_NAMES: Final = {Party.BOT: "agent", Party.USER: "caller"}
 
@@ -114,11 +115,16 @@ class RedisAgentHosts:
         turn.has_begun = True
 
     async def _next(self, turn: "_OpenTurn") -> TurnUpdate:
-        """The next update. While none comes, checks that the turn has time left and that its gateway is alive."""
+        """The next update. While none comes, checks that the turn has time left and that its gateway is alive.
+
+        A gateway that is silent once may be subscribing anew: Redis was restarted, or a replica promoted.
+        """
+        silent = 0
         while (update := await turn.within(self._look_s)) is None:
             if turn.left_s <= 0:
                 raise turn.failed("no answer in time")
-            if not await self._is_alive(turn.gateway):
+            silent = 0 if await self._is_alive(turn.gateway) else silent + 1
+            if silent == _SILENT_LOOKS:
                 turn.is_over = True
                 raise turn.failed("the gateway of the host is gone")
         return update

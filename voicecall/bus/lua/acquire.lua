@@ -1,7 +1,7 @@
 -- Become the owner of a call that has no owner, or whose owner's channel has no listener.
 -- KEYS: state, lease, log, calls:live.
 -- ARGV: node, ttl ms, call, prefix of node channels, lease whose owner looked dead in an earlier try ('' for none),
---       seconds after the start of this server in which no owner counts as dead.
+--       prefix of the keys that say on which server a node has listened.
 -- -> {0} no | {2, lease} its owner looks dead: try again
 --    | {1, epoch, applied, snapshot or '', rest of the log, handed over by the last owner (0/1)} yes.
 if redis.call('HGET', KEYS[1], 'over') == '1' or redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
@@ -20,10 +20,9 @@ if holder then
   if heard[2] == 0 or heard[4] > 0 then
     return {0}
   end
-  -- After a restart of the server every node subscribes anew; a slower one is not dead.
-  local about = redis.pcall('INFO', 'server')
-  local uptime = type(about) == 'string' and string.match(about, 'uptime_in_seconds:(%d+)')
-  if uptime and tonumber(uptime) < tonumber(ARGV[6]) then
+  -- Its silence means something only on a server on which it has listened.
+  local here = this_server()
+  if here == '' or redis.call('GET', ARGV[6] .. owner) ~= here then
     return {0}
   end
   if holder ~= ARGV[5] then

@@ -1,8 +1,7 @@
--- Whether a channel has no listener.
--- ARGV: channel, seconds after the start of this server in which every listener may still be subscribing.  -> 0 or 1.
+-- Whether a channel has no listener, and its process has listened on this server.
+-- KEYS: the key that says on which server it has.  ARGV: channel.  -> 0 or 1.
 if redis.call('PUBSUB', 'NUMSUB', ARGV[1])[2] > 0 then
   return 0
 end
-local about = redis.pcall('INFO', 'server')
-local uptime = type(about) == 'string' and string.match(about, 'uptime_in_seconds:(%d+)')
-return uptime and tonumber(uptime) < tonumber(ARGV[2]) and 0 or 1
+local here = this_server()
+return here ~= '' and redis.call('GET', KEYS[1]) == here and 1 or 0

@@ -27,9 +27,11 @@ class RedisMediaBus(MediaBus):
     """`me`: the node whose items `run` receives. Belongs to one event loop.
 
     `interval_s`: time between two bundles; `audio_interval_s`: the same for caller audio, which recognition takes in
-    larger pieces anyway. `bound`: bytes that may wait per destination. Counted since the start: items `sent`,
+    larger pieces anyway. `bound`: bytes that may wait per destination. `again_s`: for so long commands that no
+    process received are sent again: the receiver may be subscribing anew. Counted since the start: items `sent`,
     `received` and `dropped`; bundles that were `junk`; `faults` of the handler. `on_unheard` gets the items sent to a
-    node without a listener: a killed worker's subscription is gone at once.
+    node without a listener (a killed worker's subscription is gone at once), and those that Redis did not take, of
+    which some may have arrived.
     """
 
     def __init__(
@@ -40,13 +42,14 @@ class RedisMediaBus(MediaBus):
         interval_s: float = 0.002,
         audio_interval_s: float = 0.005,
         bound: int = 4 * 1_048_576,
+        again_s: float = 3.0,
         on_unheard: Callable[[NodeId, list[MediaItem]], None] | None = None,
     ) -> None:
         self._redis = redis
         self._keys = keys_of(redis)
         self._on_unheard = on_unheard
-        self._commands = PacedQueue(self._publish, interval_s=interval_s, bound=bound)
-        self._audio = PacedQueue(self._publish, interval_s=audio_interval_s, bound=bound)
+        self._commands = PacedQueue(self._publish_commands, interval_s=interval_s, bound=bound, again_s=again_s)
+        self._audio = PacedQueue(self._publish_audio, interval_s=audio_interval_s, bound=bound)
         self._handler: Callable[[MediaItem], None] | None = None
         self._channel = Subscription(redis, self._keys.media(me), on_message=self._on_message)
         self._lost = 0
@@ -81,8 +84,31 @@ class RedisMediaBus(MediaBus):
         """Return when items for `me` arrive."""
         await self._channel.ready()
 
-    async def _publish(self, bundles: list[Bundle]) -> None:
-        count = sum(len(items) for _, items in bundles)
+    async def _publish_commands(self, bundles: list[Bundle]) -> list[Bundle]:
+        """What a worker lets be heard. Of a bundle whose reply was lost some 10 ms may be heard twice."""
+        unheard = await self._publish(bundles)
+        self._hand_back(unheard)
+        return unheard
+
+    async def _publish_audio(self, bundles: list[Bundle]) -> list[Bundle]:
+        """What a caller says. Its frames are numbered, and who gets it back sends it when a worker attaches."""
+        sent = self.sent
+        unheard = await self._publish(bundles)
+        if self._on_unheard is None:
+            # Without a listener they are gone; when `sent` has not grown, Redis took nothing.
+            self._lost += sum(len(items) for _, items in unheard) if self.sent == sent else 0
+            return []
+        # With what came in meanwhile: it must not arrive before them.
+        self._hand_back([(to, [*items, *self._audio.withdraw(to)]) for to, items in unheard])
+        return []
+
+    def _hand_back(self, unheard: list[Bundle]) -> None:
+        if self._on_unheard is not None:
+            for to, items in unheard:
+                self._on_unheard(to, items)
+
+    async def _publish(self, bundles: list[Bundle]) -> list[Bundle]:
+        """Returns those that Redis did not take, or that had no receiver."""
         messages = [(self._keys.media(to), pack_bundle(items)) for to, items in bundles]
         try:
             with reaching_redis():
@@ -94,13 +120,11 @@ class RedisMediaBus(MediaBus):
                         pipeline.publish(*message)
                     listener_counts = await pipeline.execute()
         except BusUnavailable as error:
-            self._lost += count
-            _logger.warning("media dropped", extra={"items": count, "error": str(error)})
-        else:
-            self.sent += count
-            for (to, items), listeners in zip(bundles, listener_counts, strict=True):
-                if not listeners and self._on_unheard is not None:
-                    self._on_unheard(to, items)
+            count = sum(len(items) for _, items in bundles)
+            _logger.warning("media not taken", extra={"items": count, "error": str(error)})
+            return bundles
+        self.sent += sum(len(items) for _, items in bundles)
+        return [bundle for bundle, listeners in zip(bundles, listener_counts, strict=True) if not listeners]
 
     def _on_message(self, data: bytes) -> None:
         items = unpack_bundle(data)

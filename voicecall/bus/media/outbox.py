@@ -1,11 +1,12 @@
 """Media items on their way to other nodes: collected, paced and bounded.
 
 After a pause the first item leaves with the next iteration of the loop; under load everything collected leaves
-together, once per interval, with one publication at a time. Used by `bus.py`; does not know how items are published.
+together, once per interval, with one publication at a time. What could not be delivered waits in front and goes again,
+for a while: a failover of Redis takes a few seconds. Used by `bus.py`; does not know how items are published.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from voicecall.call.ids import NodeId
@@ -16,16 +17,30 @@ __all__ = ["Bundle", "PacedQueue"]
 _OVERHEAD: Final = 64
 """Bytes that an item counts besides its audio."""
 
+_AGAIN_S: Final = 0.05
+
 Bundle = tuple[NodeId, list[MediaItem]]
 
 
 class PacedQueue:
-    """`publish` gets everything that waits, one bundle per destination. `bound`: bytes that may wait for each."""
+    """`publish` gets everything that waits, one bundle per destination, and returns those that were not delivered.
 
-    def __init__(self, publish: Callable[[list[Bundle]], Awaitable[None]], *, interval_s: float, bound: int) -> None:
+    They go again for `again_s` from the first failure of their destination on. `bound`: bytes that may wait for each.
+    """
+
+    def __init__(
+        self,
+        publish: Callable[[list[Bundle]], Awaitable[Iterable[Bundle]]],
+        *,
+        interval_s: float,
+        bound: int,
+        again_s: float = 0.0,
+    ) -> None:
         self._publish = publish
         self._interval_s = interval_s
         self._bound = bound
+        self._again_s = again_s
+        self._failing_since: dict[NodeId, float] = {}
         self._outboxes: dict[NodeId, _Outbox] = {}
         self._published_at = float("-inf")
         self._timer: asyncio.Handle | None = None
@@ -40,20 +55,29 @@ class PacedQueue:
         if self._timer is None and self._publication is None:
             self._schedule()
 
+    def withdraw(self, to: NodeId) -> list[MediaItem]:
+        """What waits for this node, which is not sent any more."""
+        outbox = self._outboxes.pop(to, None)
+        return [] if outbox is None else outbox.items
+
     async def flush(self) -> None:
         """Return when nothing waits and nothing is being published."""
         while self._timer is not None or self._publication is not None:
             if self._publication is None:
+                if self._failing_since:
+                    await asyncio.sleep(_AGAIN_S)
                 self._start()
             if self._publication is not None:
                 await asyncio.wait((self._publication,))
 
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
-        due = self._published_at + self._interval_s
+        due = self._published_at + (max(self._interval_s, _AGAIN_S) if self._failing_since else self._interval_s)
         self._timer = loop.call_soon(self._start) if loop.time() >= due else loop.call_at(due, self._start)
 
     def _start(self) -> None:
+        if self._publication is not None:
+            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -64,11 +88,27 @@ class PacedQueue:
         # A new dict each time, so that nodes long gone leave nothing behind.
         outboxes, self._outboxes = self._outboxes, {}
         try:
-            await self._publish([(to, outbox.items) for to, outbox in outboxes.items()])
+            failed = dict(await self._publish([(to, outbox.items) for to, outbox in outboxes.items()]))
+            if self._failing_since:
+                for to in outboxes.keys() - failed.keys():
+                    self._failing_since.pop(to, None)
+            for to, items in failed.items():
+                self._put_back(to, items)
         finally:
             self._publication = None
             if self._outboxes:
                 self._schedule()
+
+    def _put_back(self, to: NodeId, items: list[MediaItem]) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._failing_since.setdefault(to, now) >= self._again_s:
+            self.dropped += len(items)
+            self._failing_since.pop(to)
+            return
+        later, outbox = self._outboxes.pop(to, None), _Outbox(self._bound)
+        for item in (*items, *(later.items if later is not None else ())):
+            self.dropped += outbox.put(item)
+        self._outboxes[to] = outbox
 
 
 class _Outbox:
