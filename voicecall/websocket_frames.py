@@ -3,13 +3,18 @@
 `connections` puts one before each reader. aiohttp accepts unmasked frames, and reads pings and empty fragments as fast
 as they arrive, so that a peer without a token could keep the event loop busy. A refused frame is replaced by one that
 the reader refuses, which closes the socket with 1002. Knows the frame heads of RFC 6455, no payload.
+
+It also knows when nothing waits for the task that reads the socket. Then a receiver may take a whole text at once, in
+the callback of the socket: the way through aiohttp's queue to a task costs 8 us more (bench/RESULTS.md).
 """
 
 import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-__all__ = ["AT_ONCE", "CONTROL_BURST", "FRAGMENTS", "FrameCheck", "Reader"]
+from aiohttp._websocket.helpers import websocket_mask  # private, and the only unmasking in C that is installed
+
+__all__ = ["AT_ONCE", "CONTROL_BURST", "FRAGMENTS", "FrameCheck", "Reader", "Receiver"]
 
 AT_ONCE: Final = 512
 """Frames in one read of the socket, 256 KiB at most: ten seconds of audio, more than a media socket may send."""
@@ -34,8 +39,16 @@ class Reader(Protocol):
     def feed_data(self, data: bytes, /) -> tuple[bool, bytes]: ...
 
 
+Receiver = Callable[[bytearray], bool]
+"""Takes the payload of a text; False: it did not, so that the reader gets it."""
+
+
 class FrameCheck:
-    """Passes frames on to `reader`, until the first that breaks a rule."""
+    """Passes frames on to `reader`, until the first that breaks a rule.
+
+    `receiver` is offered each text that arrives alone and whole while no message waits; so it gets none out of turn.
+    For this, whoever reads the messages of `reader` adds each to `read`. `reads` counts the reads of the socket.
+    """
 
     def __init__(self, reader: Reader, clock: Callable[[], float] = time.monotonic) -> None:
         self._reader = reader
@@ -47,12 +60,17 @@ class FrameCheck:
         self._counted_at = clock()
         self._refused = False
         self._between = True  # no frame is unfinished, and none was refused
+        self._passed = 0  # messages that `reader` got whole
+        self.read = 0
+        self.reads = 0
+        self.receiver: Receiver | None = None
 
     def feed_eof(self) -> None:
         self._reader.feed_eof()
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """As aiohttp's reader: whether the connection is to be closed, and nothing."""
+        self.reads += 1
         if (
             self._between
             and len(data) > _SHORT
@@ -60,10 +78,21 @@ class FrameCheck:
             and data[0] == _TEXT
             and (data[2] << 8 | data[3]) == len(data) - 8
         ):
-            return self._reader.feed_data(data)  # exactly one masked text: nearly every media frame
+            # Exactly one masked text: nearly every media frame.
+            if self.receiver is not None and self._is_taken(data, self.receiver):
+                return False, b""
+            self._passed += 1
+            return self._reader.feed_data(data)
         result = self._checked(data)
         self._between = not (self._left or self._head or self._refused)
         return result
+
+    def _is_taken(self, data: bytes, receiver: Receiver) -> bool:
+        if self._passed != self.read or self._fragments:
+            return False
+        payload = bytearray(data[8:])
+        websocket_mask(data[4:8], payload)
+        return receiver(payload)
 
     def _checked(self, data: bytes) -> tuple[bool, bytes]:
         if self._refused:
@@ -115,3 +144,5 @@ class FrameCheck:
             self._fragments = 0
         else:
             self._fragments += 1
+            return
+        self._passed += 1
