@@ -24,7 +24,7 @@ from voicecall import metrics
 from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.ids import CallId, LegId, NodeId, StreamId
 from voicecall.connections import BETWEEN_S, FIRST_HEAD_S, ConnectionLimiter, LimitedServer, sender
-from voicecall.ports import CallSlots, Codec, Doorbell, IngressLog, MediaBus, WorkerPresence
+from voicecall.ports import CallSlots, Codec, Doorbell, IngressLog, IngressMedia, WorkerPresence
 from voicecall.settings import Settings
 from voicecall.slots import Slots
 from voicecall.tracing import Traces
@@ -63,7 +63,7 @@ class IngressServer:
         places: CallSlots,
         workers: WorkerPresence,
         doorbell: Doorbell,
-        media: MediaBus,
+        media: IngressMedia,
         body_timeout_s: float = BODY_TIMEOUT_S,
         first_head_s: float = FIRST_HEAD_S,
         drain_s: float = _DRAIN_S,

@@ -1,7 +1,7 @@
 """An accepted media socket, read to its end: its frames go to its stream, and a peer that misuses it is closed.
 
-The hot path is `SocketReader._plain_taker`: a plain frame of audio goes from the socket's callback to the stream. All else,
-and all that may be refused, is read by the task of the socket. No frame overtakes another (`FrameCheck`).
+The hot path is `SocketReader._plain_taker`: a plain frame of audio goes from the socket's callback to the stream. All
+else, and all that may be refused, is read by the task of the socket. No frame overtakes another (`FrameCheck`).
 
 Three malformed frames, or frames faster than twice real time, pings among them, close the socket (attacks 61-74).
 """

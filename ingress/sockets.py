@@ -79,7 +79,8 @@ class WebSocket(MediaSocket):
     @contextmanager
     def offering(self, receiver: Receiver) -> Iterator[None]:
         """Within this block, `receiver` is offered texts in the socket's own callback, and never out of turn."""
-        assert self._frames is not None
+        if self._frames is None:
+            raise RuntimeError("prepare() was not called")
         self._frames.receiver = receiver
         try:
             yield
@@ -120,7 +121,7 @@ class WebSocket(MediaSocket):
             self._reading = None
 
     def _beat(self) -> None:
-        """Ping a silent peer, or cut it off, and come back: a counter that is read now and then, and no timer a frame."""
+        """Ping a silent peer, or cut it off, and come back. Nothing of this is done for each frame."""
         reads = 0 if self._frames is None else self._frames.reads
         self._silent = self._silent + 1 if reads == self._reads_before else 0
         self._reads_before = reads

@@ -11,24 +11,24 @@ from collections.abc import Callable
 from redis.asyncio import Redis
 
 from voicecall.bus.connection import keys_of, reaching_redis
-from voicecall.bus.media.bundles import pack_bundle, unpack_bundle
+from voicecall.bus.media.bundles import pack_audio, pack_bundle, unpack_bundle, unpacked
 from voicecall.bus.media.outbox import Bundle, PacedQueue
 from voicecall.bus.subscription import Subscription
-from voicecall.call.ids import NodeId
+from voicecall.call.ids import CallId, NodeId, StreamId
 from voicecall.errors import BusUnavailable
-from voicecall.ports import CallerAudio, MediaBus, MediaItem
+from voicecall.ports import CallerAudio, IngressMedia, MediaItem
 
 __all__ = ["RedisMediaBus"]
 
 _logger = logging.getLogger(__name__)
 
 
-class RedisMediaBus(MediaBus):
+class RedisMediaBus(IngressMedia):
     """`me`: the node whose items `run` receives. Belongs to one event loop.
 
     `interval_s`: time between two bundles; `audio_interval_s`: the same for caller audio, which recognition takes in
-    larger pieces anyway. `bound`: bytes that may wait per destination. Counted since the start: items `sent`,
-    `received` and `dropped`; bundles that were `junk`; `faults` of the handler. `on_unheard` gets the items sent to a
+    larger pieces anyway: a bundle costs ingress, Redis and worker 0.3 ms together, whatever is in it. `bound`: bytes
+    that may wait per destination. Counted since the start: items `sent`, `received` and `dropped`; bundles that were `junk`; `faults` of the handler. `on_unheard` gets the items sent to a
     node without a listener: a killed worker's subscription is gone at once.
     """
 
@@ -38,7 +38,7 @@ class RedisMediaBus(MediaBus):
         me: NodeId,
         *,
         interval_s: float = 0.002,
-        audio_interval_s: float = 0.005,
+        audio_interval_s: float = 0.010,
         bound: int = 4 * 1_048_576,
         on_unheard: Callable[[NodeId, list[MediaItem]], None] | None = None,
     ) -> None:
@@ -63,6 +63,10 @@ class RedisMediaBus(MediaBus):
     def send(self, to: NodeId, item: MediaItem) -> None:
         """As the port says. Call it on the event loop."""
         (self._audio if isinstance(item, CallerAudio) else self._commands).put(to, item)
+
+    def send_audio(self, to: NodeId, call: CallId, stream: StreamId, first: int, mulaw: bytes) -> None:
+        """As the port says. Call it on the event loop."""
+        self._audio.put(to, pack_audio(call, stream, first, mulaw))
 
     async def flush(self) -> None:
         """Return when everything sent so far has been published or dropped."""
@@ -100,7 +104,7 @@ class RedisMediaBus(MediaBus):
             self.sent += count
             for (to, items), listeners in zip(bundles, listener_counts, strict=True):
                 if not listeners and self._on_unheard is not None:
-                    self._on_unheard(to, items)
+                    self._on_unheard(to, unpacked(items))
 
     def _on_message(self, data: bytes) -> None:
         items = unpack_bundle(data)

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from voicecall.bus.media.bundles import Packed
 from voicecall.call.ids import NodeId
 from voicecall.ports import CallerAudio, MediaItem, Play
 
@@ -16,7 +17,8 @@ __all__ = ["Bundle", "PacedQueue"]
 _OVERHEAD: Final = 64
 """Bytes that an item counts besides its audio."""
 
-Bundle = tuple[NodeId, list[MediaItem]]
+Bundle = tuple[NodeId, list[MediaItem | Packed]]
+"""What is packed already is caller audio."""
 
 
 class PacedQueue:
@@ -32,7 +34,7 @@ class PacedQueue:
         self._publication: asyncio.Task[None] | None = None
         self.dropped = 0
 
-    def put(self, to: NodeId, item: MediaItem) -> None:
+    def put(self, to: NodeId, item: MediaItem | Packed) -> None:
         outbox = self._outboxes.get(to)
         if outbox is None:
             outbox = self._outboxes[to] = _Outbox(self._bound)
@@ -77,9 +79,9 @@ class _Outbox:
     def __init__(self, bound: int) -> None:
         self._bound = bound
         self._size = 0
-        self.items: list[MediaItem] = []
+        self.items: list[MediaItem | Packed] = []
 
-    def put(self, item: MediaItem) -> int:
+    def put(self, item: MediaItem | Packed) -> int:
         """Append the item. Returns how many items were evicted."""
         self.items.append(item)
         self._size += _size(item)
@@ -90,7 +92,7 @@ class _Outbox:
         room, kept = self._bound // 2, []
         for item in reversed(self.items):
             room -= _size(item)
-            if room >= 0 or not isinstance(item, Play | CallerAudio):
+            if room >= 0 or not isinstance(item, bytes | Play | CallerAudio):
                 kept.append(item)
         # Commands alone fill it only after a very long outage; then the newest ones are kept.
         kept = kept[: self._bound // (2 * _OVERHEAD)]
@@ -100,5 +102,7 @@ class _Outbox:
         return evicted
 
 
-def _size(item: MediaItem) -> int:
+def _size(item: MediaItem | Packed) -> int:
+    if isinstance(item, bytes):
+        return _OVERHEAD + len(item)
     return _OVERHEAD + (len(item.mulaw) if isinstance(item, Play | CallerAudio) else 0)
