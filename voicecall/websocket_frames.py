@@ -4,7 +4,7 @@
 as they arrive, so that a peer without a token could keep the event loop busy. A refused frame is replaced by one that
 the reader refuses, which closes the socket with 1002. Knows the frame heads of RFC 6455, no payload.
 
-It also knows when nothing waits for the task that reads the socket. Then a receiver may take a whole text at once, in
+It also knows when nothing waits for the task that reads the socket. Then a receiver may take whole texts at once, in
 the callback of the socket: the way through aiohttp's queue to a task costs 8 us more (bench/RESULTS.md).
 """
 
@@ -31,6 +31,7 @@ _MASKED: Final = 0x80
 _LAST: Final = 0x80
 _TEXT: Final = 0x81
 _SHORT: Final = 125
+_OFFERED: Final = 8
 
 
 class Reader(Protocol):
@@ -46,7 +47,7 @@ Receiver = Callable[[bytearray], bool]
 class FrameCheck:
     """Passes frames on to `reader`, until the first that breaks a rule.
 
-    `receiver` is offered each text that arrives alone and whole while no message waits; so it gets none out of turn.
+    `receiver` is offered the whole texts at the beginning of what arrives while no message waits, so none out of turn.
     For this, whoever reads the messages of `reader` adds each to `read`. `reads` counts the reads of the socket.
     """
 
@@ -71,6 +72,10 @@ class FrameCheck:
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """As aiohttp's reader: whether the connection is to be closed, and nothing."""
         self.reads += 1
+        if self.receiver is not None and self._between and self._passed == self.read and not self._fragments:
+            data = self._offered(data, self.receiver)
+            if not data:
+                return False, b""
         if (
             self._between
             and len(data) > _SHORT
@@ -78,21 +83,31 @@ class FrameCheck:
             and data[0] == _TEXT
             and (data[2] << 8 | data[3]) == len(data) - 8
         ):
-            # Exactly one masked text: nearly every media frame.
-            if self.receiver is not None and self._is_taken(data, self.receiver):
-                return False, b""
             self._passed += 1
-            return self._reader.feed_data(data)
+            return self._reader.feed_data(data)  # exactly one masked text: nearly every media frame
         result = self._checked(data)
         self._between = not (self._left or self._head or self._refused)
         return result
 
-    def _is_taken(self, data: bytes, receiver: Receiver) -> bool:
-        if self._passed != self.read or self._fragments:
-            return False
-        payload = bytearray(data[8:])
-        websocket_mask(data[4:8], payload)
-        return receiver(payload)
+    @staticmethod
+    def _offered(data: bytes, receiver: Receiver) -> bytes:
+        """What is left of a read: from the first frame on that is not a masked text of 126 bytes or more, or not taken.
+
+        A busy process finds several frames at once, and must not be busier for it. Only so many, for the loop's turn.
+        """
+        at, size = 0, len(data)
+        for _ in range(_OFFERED):
+            if size - at <= _SHORT or data[at] != _TEXT or data[at + 1] != _MASKED | 126:
+                break
+            begin, end = at + 8, at + 8 + (data[at + 2] << 8 | data[at + 3])
+            if end > size:
+                break
+            payload = bytearray(data[begin:end])
+            websocket_mask(data[at + 4 : begin], payload)
+            if not receiver(payload):
+                break
+            at = end
+        return data[at:]
 
     def _checked(self, data: bytes) -> tuple[bool, bytes]:
         if self._refused:
