@@ -12,7 +12,7 @@ import msgspec
 from voicecall import ports
 from voicecall.call.ids import LegId, StreamId
 from voicecall.carriers.common.media import base64_of, key, mulaw, quoted, read_frame, stream_id, text
-from voicecall.carriers.common.plain_audio import plain_audio, plain_number
+from voicecall.carriers.common.plain_audio import Count, plain_audio, plain_number
 from voicecall.ports import (
     MediaAudio,
     MediaIn,
@@ -30,7 +30,7 @@ __all__ = ["Media"]
 class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     event: Literal["audio"]
     stream: str
-    n: int | float
+    n: Count
     payload: bytes
 
 
@@ -52,7 +52,7 @@ class Media(ports.MediaCodec):
 
 
 def _numbered(frame: _Plain) -> PlainAudio:
-    return plain_number(frame.n), frame.payload
+    return 0 if isinstance(frame.n, str) else plain_number(frame.n), frame.payload
 
 
 def _read(message: dict[str, Any]) -> MediaIn:

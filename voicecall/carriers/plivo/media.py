@@ -23,7 +23,7 @@ from voicecall.carriers.common.media import (
     stream_id,
     text,
 )
-from voicecall.carriers.common.plain_audio import Count, PlainMedia, plain_audio, plain_number
+from voicecall.carriers.common.plain_audio import PlainMedia, Unused, plain_audio, plain_number
 from voicecall.carriers.plivo.webhooks import is_call_uuid
 from voicecall.ports import (
     MediaAudio,
@@ -43,7 +43,7 @@ class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     event: Literal["media"]
     media: PlainMedia
     stream: str = msgspec.field(name="streamId")
-    sequence: Count = msgspec.field(name="sequenceNumber", default=1)
+    sequence: Unused = msgspec.field(name="sequenceNumber", default=1)
     extra_headers: str = ""
 
 

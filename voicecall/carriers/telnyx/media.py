@@ -30,7 +30,7 @@ from voicecall.carriers.common.media import (
     stream_id,
     text,
 )
-from voicecall.carriers.common.plain_audio import Count, PlainMedia, plain_audio, plain_number
+from voicecall.carriers.common.plain_audio import PlainMedia, Unused, plain_audio, plain_number
 from voicecall.carriers.telnyx.client_state import read_client_state
 from voicecall.carriers.telnyx.webhooks import is_call_control_id
 from voicecall.ports import (
@@ -54,7 +54,7 @@ class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     event: Literal["media"]
     media: PlainMedia
     stream: str = msgspec.field(name="stream_id")
-    sequence: Count = msgspec.field(name="sequence_number", default=1)
+    sequence: Unused = msgspec.field(name="sequence_number", default=1)
 
 
 class Media(ports.MediaCodec):
