@@ -11,6 +11,7 @@ from collections.abc import Callable
 from redis.asyncio import Redis
 
 from voicecall.bus.connection import keys_of, reaching_redis
+from voicecall.bus.exchange import exchange
 from voicecall.bus.media.bundles import pack_audio, pack_bundle, unpack_bundle, unpacked
 from voicecall.bus.media.outbox import Bundle, PacedQueue
 from voicecall.bus.subscription import Subscription
@@ -88,16 +89,13 @@ class RedisMediaBus(IngressMedia):
 
     async def _publish(self, bundles: list[Bundle]) -> None:
         count = sum(len(items) for _, items in bundles)
-        messages = [(self._keys.media(to), pack_bundle(items)) for to, items in bundles]
+        messages = [("PUBLISH", self._keys.media(to), pack_bundle(items)) for to, items in bundles]
         try:
             with reaching_redis():
-                if len(messages) == 1:
-                    listener_counts = [await self._redis.publish(*messages[0])]
-                else:
-                    pipeline = self._redis.pipeline(transaction=False)
-                    for message in messages:
-                        pipeline.publish(*message)
-                    listener_counts = await pipeline.execute()
+                listener_counts = await exchange(self._redis, messages)
+                for reply in listener_counts:
+                    if isinstance(reply, Exception):
+                        raise reply
         except BusUnavailable as error:
             self._lost += count
             _logger.warning("media dropped", extra={"items": count, "error": str(error)})
