@@ -47,22 +47,26 @@ _CARRIERS: dict[str, tuple[MediaCodec, str, str]] = {
 }
 # What stands for a value, a name or a byte in a mutated frame.
 _VALUES = (
-    '"2"', "2", "2.0", "2e0", "-2", "-0", "0", "02", '"02"', '"2.0"', '" 2"', '"+2"', '"٢"', '"\\u0032"', "true", "null",
-    "9999999999", "10000000000", '"9999999999"', '"10000000000"', "1e400", "NaN", "Infinity", "9" * 400, "[]", "{}",
-    '""', '"AA=="', '"AAA"', '"AAAA="', '"AB=="', '"AA=A"', '"AA\\u003d\\u003d"', '"-_-_"', '"AA\\n=="', '"inbound"',
-    '"outbound"', '"media"', '"audio"', '"start"', '"stop"', '"mark"', '"\\ud800"', '"\\ud83d\\ude00"', '"\\x"',
+    '"2"', "2", "2.0", "2e0", "-2", "-0", "0", "02", '"02"', '"2.0"', '" 2"', '"+2"', '"٢"', '"\\u0032"', "true",
+    "null", "9999999999", "10000000000", '"9999999999"', '"10000000000"', "1e400", "NaN", "Infinity", "9" * 400,
+    "[]", "{}", '""', '"AA=="', '"AAA"', '"AAAA="', '"AB=="', '"AA=A"', '"AA\\u003d\\u003d"', '"-_-_"', '"AA\\n=="',
+    '"inbound"', '"outbound"',
+    '"media"', '"audio"', '"start"', '"stop"', '"mark"', '"\\ud800"', '"\\ud83d\\ude00"', '"\\x"',
     '"' + STREAM + '"', '"MZother"', '"' + "A" * 5464 + '"', '"' + "A" * 5468 + '"', '"' + "A" * 5462 + '=="',
     "[" * 2000 + "]" * 2000, '"\x01"',
 )  # fmt: skip
-_NAMES = ("event", "media", "track", "chunk", "timestamp", "payload", "streamSid", "stream_id", "streamId", "stream", "n",
-          "sequenceNumber", "sequence_number", "extra_headers", "x")  # fmt: skip
+_NAMES = (
+    "event", "media", "track", "chunk", "timestamp", "payload", "streamSid", "stream_id", "streamId", "stream", "n",
+    "sequenceNumber", "sequence_number", "extra_headers", "x",
+)  # fmt: skip
+_BYTES = (b'"', b"\\", b",", b"=", b" ")
 
 
 def mutated(frame: str, count: int) -> Iterator[bytes]:
     """Frames with bytes flipped, cut, doubled or put in; and with values replaced and members added."""
     chance = random.Random(frame)
     ends = [place for place, letter in enumerate(frame) if letter in ",}"]
-    starts = [place + 1 for place, letter in enumerate(frame) if letter in ":"]
+    starts = [place + 1 for place, letter in enumerate(frame) if letter == ":"]
     yield frame.encode()
     for number in range(count - 1):
         text = frame
@@ -76,11 +80,7 @@ def mutated(frame: str, count: int) -> Iterator[bytes]:
         data = bytearray(text.encode())
         for _ in range(chance.choice((0, 0, 1, 1, 2))):
             place = chance.randrange(len(data))
-            new = (
-                bytes((chance.randrange(256),))
-                if chance.random() < 0.5
-                else chance.choice((b'"', b"\\", b",", b"=", b" "))
-            )
+            new = bytes((chance.randrange(256),)) if chance.random() < 0.5 else chance.choice(_BYTES)
             data[place : place + chance.choice((0, 1, 1, 2))] = new
         yield bytes(data)
 
