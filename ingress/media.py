@@ -18,7 +18,7 @@ from ingress.headers import single_headers
 from ingress.public_address import PublicAddress
 from ingress.signed_url import SignedUrls
 from ingress.socket_reader import CONTROL, POLICY, SocketReader, SocketRefused
-from ingress.sockets import CLOSING_S, WebSocket
+from ingress.sockets import CLOSING_S, HEARTBEAT_S, WebSocket
 from ingress.streams import MediaSocket, Stream, Streams
 from ingress.webhooks import refusal
 from voicecall import metrics
@@ -77,7 +77,9 @@ class MediaSockets:
         consume_token: ConsumeToken,
         new_stream: NewStream,
         clock: Callable[[], float],
+        heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
+        self._heartbeat_s = heartbeat_s
         self._limits = settings.streaming
         self._security = settings.webhook_security
         self._urls = SignedUrls(settings, public_address)
@@ -145,7 +147,7 @@ class MediaSockets:
         self._codec.verify_upgrade(last, headers)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        socket = WebSocket(request)
+        socket = WebSocket(request, heartbeat_s=self._heartbeat_s)
         headers = single_headers(request)
         # Before the 101, so that a sender's flood of handshakes ends its own older sockets.
         slot = self.pending.enter(client_ip(request.remote, headers, self._security), lambda: self._evict(socket))

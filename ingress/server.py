@@ -17,6 +17,7 @@ from ingress.media import MediaSockets
 from ingress.outbox import Outbox
 from ingress.pacer import Pacer
 from ingress.public_address import PublicAddress
+from ingress.sockets import HEARTBEAT_S
 from ingress.streams import MediaSocket, Stream, Streams
 from ingress.traced import TracedReceiver, stream_span
 from ingress.webhooks import BODY_TIMEOUT_S, WebhookServer, refusal
@@ -49,7 +50,8 @@ class IngressServer:
     """`server` is the protocol factory to listen with; `streams.deliver` takes the items of the media bus.
 
     `public_address`: where carriers find this ingress; by default, what the configuration says. `drain_s`: how long a
-    stream may wait at the end for a moment in which no one speaks. `traces`: where spans go; None: nowhere.
+    stream may wait at the end for a moment in which no one speaks. `heartbeat_s`: how often each media
+    socket is examined for life. `traces`: where spans go; None: nowhere.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class IngressServer:
         body_timeout_s: float = BODY_TIMEOUT_S,
         first_head_s: float = FIRST_HEAD_S,
         drain_s: float = _DRAIN_S,
+        heartbeat_s: float = HEARTBEAT_S,
         traces: Traces | None = None,
     ) -> None:
         public_address = public_address or PublicAddress(settings)
@@ -102,6 +105,7 @@ class IngressServer:
             consume_token=log.consume_token,
             new_stream=self._new_stream,
             clock=self._pacer.clock,
+            heartbeat_s=heartbeat_s,
         )
         self._webhook_path = settings.serve.path.rstrip("/") or "/"
         self._stream_path = settings.streaming.stream_path if settings.streaming.enabled else None

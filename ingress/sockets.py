@@ -46,7 +46,7 @@ def text_frame(text: str) -> bytes:
 class WebSocket(MediaSocket):
     """The socket of one request. Its handler reads inside `open_until_closed` and then awaits `finish`."""
 
-    def __init__(self, request: web.BaseRequest, *, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(self, request: web.BaseRequest, *, heartbeat_s: float) -> None:
         self._request = request
         self._ws = web.WebSocketResponse(compress=False, max_msg_size=FRAME_LIMIT, timeout=2.0, autoping=False)
         self._ws.headers["Server"] = SERVER_NAME
