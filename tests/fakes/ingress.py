@@ -121,6 +121,9 @@ class Places:
         self.taken.add(call)
         return True
 
+    async def forget(self, call: CallId) -> None:
+        self.taken.discard(call)
+
 
 @dataclass
 class Presence:
