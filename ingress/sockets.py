@@ -53,7 +53,7 @@ class WebSocket(MediaSocket):
         self._transport = request.transport
         self._heartbeat_s = heartbeat_s
         self._frames: FrameCheck | None = None
-        self._reads_before = 0
+        self._reads_before = -1
         self._silent = 0  # intervals of the heartbeat in which nothing arrived
         self._heartbeat: asyncio.TimerHandle
         self._close_frame: tuple[int, str] | None = None

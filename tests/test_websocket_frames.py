@@ -181,7 +181,7 @@ def sent_as(kinds: list[str]) -> tuple[bytes, list[bytes]]:
 
 
 @given(_SENT, st.lists(st.tuples(st.integers(1, 700), st.booleans()), max_size=40))
-def test_nothing_overtakes_whoever_takes_it(kinds: list[str], cuts: list[tuple[int, bool]]) -> None:
+def test_no_text_overtakes_another(kinds: list[str], cuts: list[tuple[int, bool]]) -> None:
     """Texts are taken in the callback or read by the task, in any pieces, however late the task is: in their order."""
     task = Task()
     rest, texts = sent_as(kinds)

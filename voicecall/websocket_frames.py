@@ -5,7 +5,7 @@ as they arrive, so that a peer without a token could keep the event loop busy. A
 the reader refuses, which closes the socket with 1002. Knows the frame heads of RFC 6455, no payload.
 
 It also knows when nothing waits for the task that reads the socket. Then a receiver may take whole texts at once, in
-the callback of the socket: the way through aiohttp's queue to a task costs 8 us more (bench/RESULTS.md).
+the callback of the socket: the way through aiohttp's queue to a task costs 5 us more (bench/RESULTS.md).
 """
 
 import time
@@ -48,7 +48,7 @@ class FrameCheck:
     """Passes frames on to `reader`, until the first that breaks a rule.
 
     `receiver` is offered the whole texts at the beginning of what arrives while no message waits, so none out of turn.
-    For this, whoever reads the messages of `reader` adds each to `read`. `reads` counts the reads of the socket.
+    For this, what reads the messages of `reader` adds each to `read`. `reads` counts the reads of the socket.
     """
 
     def __init__(self, reader: Reader, clock: Callable[[], float] = time.monotonic) -> None:
