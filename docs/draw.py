@@ -64,8 +64,8 @@ WAYS: dict[str, tuple[Step, ...]] = {
         Step("redis", "worker", "nudge, or a ring when the call has no owner", "actors/call_actor.py:CallActor.on_receive"),
     ),
     "2 · a media frame": (
-        Step("carrier", "ingress", "20 ms of mu-law on the socket", "voicecall/carriers/twilio/media.py:Media.read"),
-        Step("ingress", "redis", "bundled; under load the oldest is dropped", "voicecall/bus/media/bus.py:RedisMediaBus.send"),
+        Step("carrier", "ingress", "20 ms of mu-law on the socket", "voicecall/carriers/twilio/media.py:Media.plain_reader"),
+        Step("ingress", "redis", "bundled; under load the oldest is dropped", "voicecall/bus/media/bus.py:RedisMediaBus.send_audio"),
         Step("redis", "worker", "to the node that owns the call", "actors/listener.py:Listener.hear"),
         Step("worker", "speech", "audio", "voicecall/speech/stt/recognition.py:Recognition.open"),
         Step("speech", "worker", "a transcript, as an event", "voicecall/call/turns.py:heard"),

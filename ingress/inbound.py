@@ -5,6 +5,7 @@ answer of the first time and changes nothing. No answer waits for a worker, but 
 Knows calls; knows no HTTP.
 """
 
+import asyncio
 import logging
 import secrets
 import time
@@ -30,6 +31,7 @@ from voicecall.call.replies import (
     answer_voice,
     reconnections,
 )
+from voicecall.call.state import Phase
 from voicecall.logs import mask_number
 from voicecall.ports import CallSlots, Codec, HttpAnswer, IngressLog, Posted, Webhook, WorkerPresence, with_query
 from voicecall.settings import Settings
@@ -100,14 +102,15 @@ class InboundCalls:
         return await self._log.find_call(self._codec.name, webhook.leg)
 
     async def _instruct(self, call: CallId, webhook: Webhook, key: str) -> HttpAnswer:
-        """Answer a request for instructions."""
-        phase = await self._log.phase(call)
+        """Answer a request for instructions: one round trip to read, unless the call's state is needed; one to post."""
+        arrives = webhook.inbound and webhook.call is None
+        phase, shortage = await (self._read_arrival(call, webhook) if arrives else self._read_known(call))
         events = webhook.events
         token = answer_token(self._codec.token_key, call, webhook.leg, key)
         reply: Reply
-        if webhook.inbound and webhook.call is None and (phase is None or not phase.is_over):
+        if arrives and (phase is None or not phase.is_over):
             # A request to the number's own URL passes the policy, even when a status of the leg arrived before it.
-            reply, events = await self._arrive(call, webhook, token, known=phase is not None)
+            reply, events = self._arrive(call, webhook, token, shortage, known=phase is not None)
         elif phase is None and not webhook.inbound:
             # Calls are dialled only after a commit, so Redis has lost this one: hang up, or it would be billed on.
             reply = Hangup()
@@ -130,8 +133,27 @@ class InboundCalls:
         )
         return answer
 
-    async def _arrive(
-        self, call: CallId, webhook: Webhook, token: str, *, known: bool
+    async def _read_known(self, call: CallId) -> tuple[Phase | None, str]:
+        return await self._log.phase(call), ""
+
+    async def _read_arrival(self, call: CallId, webhook: Webhook) -> tuple[Phase | None, str]:
+        """The call's phase, and why it cannot be served now, in a word or two; "" when it has a slot."""
+        if isinstance(admit(self._policy, self._allowed, webhook.from_), Deny):
+            return await self._read_known(call)
+        limit = self._settings.on_route(self._settings.route_of(webhook.to)).max_inbound_calls
+        phase, present, taken = await asyncio.gather(
+            self._log.phase(call),
+            self._workers.is_any_present(),
+            self._places.reserve(call, limit=limit, inbound=True),
+        )
+        if phase is None and (self.draining or not present):
+            # Asked in one round trip, so the slot was taken already. Without a worker, a caller would hear nothing.
+            await self._places.forget(call)
+            return phase, "closing" if self.draining else "no worker"
+        return phase, "" if taken else "capacity"
+
+    def _arrive(
+        self, call: CallId, webhook: Webhook, token: str, shortage: str, *, known: bool
     ) -> tuple[Reply, tuple[Event, ...]]:
         """Admit an inbound call or turn it away, by policy and capacity.
 
@@ -142,7 +164,6 @@ class InboundCalls:
         decision = admit(self._policy, self._allowed, webhook.from_)
         if isinstance(decision, Deny):
             return self._turn_away(call, webhook, Refuse(reason="rejected"), "inbound-policy", decision.reason)
-        shortage = await self._shortage(call, settings.max_inbound_calls, known=known)
         if shortage:
             metrics.SHED.labels(what="inbound").inc()
             return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", shortage)
@@ -165,15 +186,6 @@ class InboundCalls:
         said = "&said=1" if greeting else ""
         reply = self._conversation(call, token, greeting, settings.native_voice, said=said)
         return answer_voice(None, reply), (arrived, *webhook.events)
-
-    async def _shortage(self, call: CallId, limit: int, *, known: bool) -> str:
-        """Why an admitted caller cannot be served now, in a word or two; "" when a slot is reserved for the call."""
-        if self.draining and not known:
-            return "closing"
-        # A caller would be greeted and then hear nothing.
-        if not known and not await self._workers.is_any_present():
-            return "no worker"
-        return "" if await self._places.reserve(call, limit=limit, inbound=True) else "capacity"
 
     def _turn_away(
         self, call: CallId, webhook: Webhook, refusal: Refuse, reason: str, detail: str

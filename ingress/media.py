@@ -18,7 +18,7 @@ from ingress.headers import single_headers
 from ingress.public_address import PublicAddress
 from ingress.signed_url import SignedUrls
 from ingress.socket_reader import CONTROL, POLICY, SocketReader, SocketRefused
-from ingress.sockets import CLOSING_S, FRAME_LIMIT, HEARTBEAT_S, WebSocket
+from ingress.sockets import CLOSING_S, HEARTBEAT_S, WebSocket
 from ingress.streams import MediaSocket, Stream, Streams
 from ingress.webhooks import refusal
 from voicecall import metrics
@@ -26,7 +26,6 @@ from voicecall.call.events import StreamUnusable
 from voicecall.call.ids import CallId, LegId, StreamId, bound_token, is_call_id, token_number
 from voicecall.call.replies import RECONNECTIONS
 from voicecall.carriers.common.stream_path import completed
-from voicecall.connections import SERVER_NAME
 from voicecall.errors import BusUnavailable, WebhookRejected
 from voicecall.ports import (
     Codec,
@@ -78,7 +77,9 @@ class MediaSockets:
         consume_token: ConsumeToken,
         new_stream: NewStream,
         clock: Callable[[], float],
+        heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
+        self._heartbeat_s = heartbeat_s
         self._limits = settings.streaming
         self._security = settings.webhook_security
         self._urls = SignedUrls(settings, public_address)
@@ -146,22 +147,18 @@ class MediaSockets:
         self._codec.verify_upgrade(last, headers)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        ws = web.WebSocketResponse(
-            compress=False, max_msg_size=FRAME_LIMIT, heartbeat=HEARTBEAT_S, timeout=2.0, autoping=False
-        )
-        ws.headers["Server"] = SERVER_NAME
-        socket = WebSocket(ws, request.transport)
+        socket = WebSocket(request, heartbeat_s=self._heartbeat_s)
         headers = single_headers(request)
         # Before the 101, so that a sender's flood of handshakes ends its own older sockets.
         slot = self.pending.enter(client_ip(request.remote, headers, self._security), lambda: self._evict(socket))
         closing_s = _REFUSED_S
         try:
-            await ws.prepare(request)
+            response = await socket.prepare()
             async with socket.open_until_closed():
-                started = await self._start(request, ws, socket, slot)
+                started = await self._start(request, socket, slot)
                 closing_s = CLOSING_S
                 with _OPEN.track_inprogress():
-                    await self._carry(ws, socket, started)
+                    await self._carry(socket, started)
         except SocketRefused as refused:
             metrics.MEDIA_REJECTED.labels(reason=refused.label).inc()
             _log.info("media socket closed", extra={"reason": refused.label})
@@ -169,7 +166,7 @@ class MediaSockets:
         finally:
             slot.leave()
         await socket.finish(closing_s)
-        return ws
+        return response
 
     def _evict(self, socket: WebSocket) -> None:
         metrics.MEDIA_REJECTED.labels(reason="pending").inc()
@@ -177,14 +174,12 @@ class MediaSockets:
 
     # --- before the start
 
-    async def _start(
-        self, request: web.BaseRequest, ws: web.WebSocketResponse, socket: WebSocket, slot: Slot
-    ) -> MediaStarted:
+    async def _start(self, request: web.BaseRequest, socket: WebSocket, slot: Slot) -> MediaStarted:
         """The accepted start frame; afterwards the slot is free. Raises SocketRefused."""
         try:
             async with asyncio.timeout(self._limits.pre_start_timeout_ms / 1000):
                 with _PENDING.track_inprogress():
-                    started = self._completed(await self._first(ws, socket), request)
+                    started = self._completed(await self._first(socket), request)
                     slot.leave()  # it is not silent: what is left to do is ours
                     return await self._accepted(started)
         except TimeoutError:
@@ -197,9 +192,9 @@ class MediaSockets:
         except WebhookRejected as error:
             raise SocketRefused(POLICY, "Unknown call", error.reason) from error
 
-    async def _first(self, ws: web.WebSocketResponse, socket: WebSocket) -> MediaStarted:
+    async def _first(self, socket: WebSocket) -> MediaStarted:
         for _ in range(_BEFORE_START + 1):
-            match await self._next(ws, socket):
+            match await self._next(socket):
                 case MediaStarted() as started:
                     return started
                 case MediaConnected() | MediaUnknown():
@@ -210,9 +205,9 @@ class MediaSockets:
                     raise SocketRefused(POLICY, "Start first", "before-start")
         raise SocketRefused(POLICY, "Start first", "before-start")
 
-    async def _next(self, ws: web.WebSocketResponse, socket: WebSocket) -> MediaIn | None:
+    async def _next(self, socket: WebSocket) -> MediaIn | None:
         """What the next frame says; a ping is answered and says nothing."""
-        message = await ws.receive()
+        message = await socket.receive()
         if message.type is WSMsgType.PING:
             socket.pong(message.data)
         if message.type in CONTROL:
@@ -241,7 +236,7 @@ class MediaSockets:
 
     # --- after the start
 
-    async def _carry(self, ws: web.WebSocketResponse, socket: WebSocket, start: MediaStarted) -> None:
+    async def _carry(self, socket: WebSocket, start: MediaStarted) -> None:
         call = CallId(start.call)
         _, number = token_number(start.token)
         stream = self._new_stream(
@@ -261,11 +256,11 @@ class MediaSockets:
         self._streams.open(stream)
         self._started += 1
         try:
-            await SocketReader(decode, stream, self._clock).read(ws, socket)
+            await SocketReader(decode, self._codec.media.plain_reader(start), stream, self._clock).read(socket)
         finally:
             self._started -= 1
             self._streams.close(stream)
-            _log.info("media stream closed", extra={"call_id": call, "stream": start.stream, "code": ws.close_code})
+            _log.info("media stream closed", extra={"call_id": call, "stream": start.stream, "code": socket.close_code})
 
 
 def _path(request: web.BaseRequest) -> str:

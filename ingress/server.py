@@ -17,6 +17,7 @@ from ingress.media import MediaSockets
 from ingress.outbox import Outbox
 from ingress.pacer import Pacer
 from ingress.public_address import PublicAddress
+from ingress.sockets import HEARTBEAT_S
 from ingress.streams import MediaSocket, Stream, Streams
 from ingress.taps import Publish
 from ingress.traced import TracedReceiver, stream_span
@@ -25,7 +26,7 @@ from voicecall import metrics
 from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.ids import CallId, LegId, NodeId, StreamId
 from voicecall.connections import BETWEEN_S, FIRST_HEAD_S, ConnectionLimiter, LimitedServer, sender
-from voicecall.ports import CallSlots, Codec, Doorbell, IngressLog, MediaBus, WorkerPresence
+from voicecall.ports import CallSlots, Codec, Doorbell, IngressLog, IngressMedia, WorkerPresence
 from voicecall.settings import Settings
 from voicecall.slots import Slots
 from voicecall.tracing import Traces
@@ -50,8 +51,8 @@ class IngressServer:
     """`server` is the protocol factory to listen with; `streams.deliver` takes the items of the media bus.
 
     `public_address`: where carriers find this ingress; by default, what the configuration says. `drain_s`: how long a
-    stream may wait at the end for a moment in which no one speaks. `traces`: where spans go; None: nowhere.
-    `publish_tap`: as `publish` of `Streams`.
+    stream may wait at the end for a moment in which no one speaks. `heartbeat_s`: how often each media socket is
+    examined for life. `traces`: where spans go; None: nowhere. `publish_tap`: as `publish` of `Streams`.
     """
 
     def __init__(
@@ -65,10 +66,11 @@ class IngressServer:
         places: CallSlots,
         workers: WorkerPresence,
         doorbell: Doorbell,
-        media: MediaBus,
+        media: IngressMedia,
         body_timeout_s: float = BODY_TIMEOUT_S,
         first_head_s: float = FIRST_HEAD_S,
         drain_s: float = _DRAIN_S,
+        heartbeat_s: float = HEARTBEAT_S,
         traces: Traces | None = None,
         publish_tap: Publish | None = None,
     ) -> None:
@@ -107,6 +109,7 @@ class IngressServer:
             consume_token=log.consume_token,
             new_stream=self._new_stream,
             clock=self._pacer.clock,
+            heartbeat_s=heartbeat_s,
         )
         self._webhook_path = settings.serve.path.rstrip("/") or "/"
         self._stream_path = settings.streaming.stream_path if settings.streaming.enabled else None

@@ -1,5 +1,8 @@
 """An accepted media socket, read to its end: its frames go to its stream, and a peer that misuses it is closed.
 
+The hot path is `SocketReader._plain_taker`: a plain frame of audio goes from the socket's callback to the stream. All
+else, and all that may be refused, is read by the task of the socket. No frame overtakes another (`FrameCheck`).
+
 Three malformed frames, or frames faster than twice real time, pings among them, close the socket (attacks 61-74).
 """
 
@@ -7,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import WSMessage, WSMsgType
 
 from ingress.sockets import WebSocket
 from ingress.streams import Stream
@@ -23,6 +26,7 @@ from voicecall.ports import (
     MediaStarted,
     MediaStopped,
     MediaUnknown,
+    PlainAudio,
 )
 
 __all__ = ["CONTROL", "POLICY", "SocketReader", "SocketRefused"]
@@ -45,23 +49,53 @@ class SocketRefused(Exception):
 
 
 class SocketReader:
-    """Reads an accepted socket to its end. The third malformed frame closes it."""
+    """Reads an accepted socket to its end. The third malformed frame closes it.
 
-    def __init__(self, decode: Callable[[str], MediaIn], stream: Stream, clock: Callable[[], float]) -> None:
+    `decode`, `decode_plain`: as `MediaCodec.reader` and `.plain_reader`.
+    """
+
+    def __init__(
+        self,
+        decode: Callable[[str], MediaIn],
+        decode_plain: Callable[[bytearray], PlainAudio | None] | None,
+        stream: Stream,
+        clock: Callable[[], float],
+    ) -> None:
         self._decode = decode
+        self._decode_plain = decode_plain
         self._stream = stream
         self._clock = clock
         self._flow = FlowMeter(clock())
         self._strikes = 0
 
-    async def read(self, ws: web.WebSocketResponse, socket: WebSocket) -> None:
+    async def read(self, socket: WebSocket) -> None:
         """Returns when the stream stops or the socket is closed. Raises SocketRefused."""
+        if self._decode_plain is None:
+            await self._read(socket)
+        else:
+            with socket.offering(self._plain_taker(self._decode_plain)):
+                await self._read(socket)
+
+    def _plain_taker(self, decode: Callable[[bytearray], PlainAudio | None]) -> Callable[[bytearray], bool]:
+        """Fifty times a second for every call. A frame beyond the limit is left to the task, which refuses it."""
+        takes, clock, hear = self._flow.takes, self._clock, self._stream.on_caller_audio
+
+        def take(frame: bytearray) -> bool:
+            audio = decode(frame)
+            if audio is None or not takes(len(audio[1]), clock()):
+                return False
+            hear(*audio)
+            return True
+
+        return take
+
+    async def _read(self, socket: WebSocket) -> None:
         frames = 0
         while True:
             frames += 1
             if frames % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)  # `receive` does not wait for a frame that is there: other calls have their turn
-            message = await ws.receive()
+            message = await socket.receive()
             if message.type is not WSMsgType.TEXT:
                 if not self._is_open_after(message, socket):
                     return

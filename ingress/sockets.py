@@ -1,27 +1,35 @@
 """A WebSocket whose writer never waits: frames go straight to the transport, and a peer that does not read is closed.
 
-aiohttp reads, pings and closes; text frames are written here, because its `send_str` would make the one pacer of the
-process wait for the slowest peer. Knows RFC 6455 framing; does not know what the text says.
+aiohttp reads and closes; text frames are written here, because its `send_str` would make the one pacer of the process
+wait for the slowest peer, and pings are sent here, because its heartbeat sets a timer anew for every frame that
+arrives. Knows RFC 6455 framing; does not know what the text says.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final, cast
 
-from aiohttp import web
+from aiohttp import WSMessage, web
 
 from ingress.streams import MediaSocket
 from voicecall import metrics
+from voicecall.connections import SERVER_NAME, LimitedHandler
+from voicecall.websocket_frames import FrameCheck, Receiver
 
 __all__ = ["CLOSING_S", "FRAME_LIMIT", "HEARTBEAT_S", "SEND_BUFFER_LIMIT", "WebSocket", "text_frame"]
 
 FRAME_LIMIT: Final = 65_536
-HEARTBEAT_S: Final = 20.0
+HEARTBEAT_S: Final = 10.0
+"""A peer that sent nothing in two such intervals is pinged, and cut off when it sends nothing in the next one."""
+
 SEND_BUFFER_LIMIT: Final = 1_048_576
 
 CLOSING_S: Final = 2.0
+
+_SILENT: Final = 2
+_PING: Final = b"\x89\x00"
 
 _log = logging.getLogger(__name__)
 
@@ -36,13 +44,48 @@ def text_frame(text: str) -> bytes:
 
 
 class WebSocket(MediaSocket):
-    """A prepared `ws` on its transport. Its handler reads inside `open_until_closed` and then awaits `finish`."""
+    """The socket of one request. Its handler reads inside `open_until_closed` and then awaits `finish`."""
 
-    def __init__(self, ws: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
-        self._ws = ws
-        self._transport = transport
+    def __init__(self, request: web.BaseRequest, *, heartbeat_s: float) -> None:
+        self._request = request
+        self._ws = web.WebSocketResponse(compress=False, max_msg_size=FRAME_LIMIT, timeout=2.0, autoping=False)
+        self._ws.headers["Server"] = SERVER_NAME
+        self._transport = request.transport
+        self._heartbeat_s = heartbeat_s
+        self._frames: FrameCheck | None = None
+        self._reads_before = -1
+        self._silent = 0  # intervals of the heartbeat in which nothing arrived
+        self._heartbeat: asyncio.TimerHandle
         self._close_frame: tuple[int, str] | None = None
         self._reading: asyncio.Timeout | None = None
+
+    @property
+    def close_code(self) -> int | None:
+        return self._ws.close_code
+
+    async def prepare(self) -> web.WebSocketResponse:
+        """Upgrade the request: its response."""
+        await self._ws.prepare(self._request)
+        self._frames = cast("LimitedHandler", self._request.protocol).frames
+        return self._ws
+
+    async def receive(self) -> WSMessage:
+        """The next message that `receiver` did not take."""
+        message = await self._ws.receive()
+        if self._frames is not None:
+            self._frames.read += 1
+        return message
+
+    @contextmanager
+    def offering(self, receiver: Receiver) -> Iterator[None]:
+        """Within this block, `receiver` is offered texts in the socket's own callback, and never out of turn."""
+        if self._frames is None:
+            raise RuntimeError("prepare() was not called")
+        self._frames.receiver = receiver
+        try:
+            yield
+        finally:
+            self._frames.receiver = None
 
     def send(self, frames: list[str]) -> None:
         # One write for all of them: each is a system call.
@@ -66,6 +109,7 @@ class WebSocket(MediaSocket):
     @asynccontextmanager
     async def open_until_closed(self) -> AsyncIterator[None]:
         """The body ends early, wherever it waits, when `close` is or was called."""
+        self._beat()
         try:
             async with asyncio.timeout(None if self._close_frame is None else 0) as self._reading:
                 yield
@@ -73,7 +117,20 @@ class WebSocket(MediaSocket):
             if self._close_frame is None:
                 raise
         finally:
+            self._heartbeat.cancel()
             self._reading = None
+
+    def _beat(self) -> None:
+        """Ping a silent peer, or cut it off, and come back. Nothing of this is done for each frame."""
+        reads = 0 if self._frames is None else self._frames.reads
+        self._silent = self._silent + 1 if reads == self._reads_before else 0
+        self._reads_before = reads
+        if self._silent == _SILENT:
+            self._write(_PING)
+        elif self._silent > _SILENT and self._transport is not None:
+            _log.info("media socket cut off", extra={"error": "no answer to a ping"})
+            self._transport.abort()
+        self._heartbeat = asyncio.get_running_loop().call_later(self._heartbeat_s, self._beat)
 
     def pong(self, payload: bytes) -> None:
         """Answer a ping, like `send` without waiting: aiohttp's own answer would wait for a peer that does not read."""

@@ -28,8 +28,8 @@ from voicecall.ports import (
     Detach,
     Finish,
     FirstAudio,
+    IngressMedia,
     Listen,
-    MediaBus,
     MediaCodec,
     MediaItem,
     Pause,
@@ -76,7 +76,7 @@ class Stream:
         name: StreamId,
         socket: MediaSocket,
         codec: MediaCodec,
-        bus: MediaBus,
+        bus: IngressMedia,
         outbox: Outbox,
         pacer: Pacer,
         reconnects: bool = False,
@@ -113,7 +113,7 @@ class Stream:
             if self._worker is not None and self._pacer.clock() - self._attached_at < _ATTACHED_FOR_S:
                 self._uplink.sent(number, frame)
                 for first, audio in self._silence_batcher.take(number, frame):
-                    self._bus.send(self._worker, CallerAudio(self.call, self.name, first, audio))
+                    self._bus.send_audio(self._worker, self.call, self.name, first, audio)
             else:
                 self._silence_batcher.forget()
                 self._uplink.hold(number, frame)
@@ -235,7 +235,7 @@ class Stream:
         self._attached_at = now
         self._count_frames()
         for first, mulaw in self._uplink.release():
-            self._bus.send(node, CallerAudio(self.call, self.name, first, mulaw))
+            self._bus.send_audio(node, self.call, self.name, first, mulaw)
 
     def _await_next_owner(self, now: float) -> None:
         """The owner hands the call over: what it had heard last may be the beginning of a word."""

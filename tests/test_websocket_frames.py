@@ -1,11 +1,19 @@
 """Which WebSocket frames pass, in whatever pieces they arrive."""
 
+from typing import Any, Final
+
+import pytest
+from aiohttp import WSMsgType
+from aiohttp._websocket.reader import WebSocketDataQueue
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_websocket import WebSocketReader
 from hypothesis import given
 from hypothesis import strategies as st
 
 from voicecall.websocket_frames import AT_ONCE, CONTROL_BURST, FRAGMENTS, FrameCheck
 
 TEXT, CONTINUATION, PING = 1, 0, 9
+LONG: Final = 126  # bytes of a text that may be offered
 
 
 class Recorder:
@@ -114,3 +122,95 @@ def test_b1_empty_fragments_are_counted() -> None:
     for _ in range(FRAGMENTS):
         frames.feed_data(frame(opcode=CONTINUATION, last=False))
     assert recorder.refused
+
+
+def said(payload: bytes, opcode: int = TEXT, *, last: bool = True) -> bytes:
+    """A frame whose payload is masked, as `frame` says in its head."""
+    return frame(bytes(byte ^ b"\1\2\3\4"[place % 4] for place, byte in enumerate(payload)), opcode, last=last)
+
+
+class Task:
+    """A receiver, and the task behind aiohttp's own reader, which comes to read only now and then."""
+
+    def __init__(self) -> None:
+        loop: Any = None  # nothing here waits
+        self._queue = WebSocketDataQueue(BaseProtocol(loop), 1 << 20, loop=loop)
+        self._reader = WebSocketReader(self._queue, 1 << 20, compress=False, decode_text=True)
+        self.frames = FrameCheck(self._reader)
+        self.frames.receiver = self.take
+        self.heard: list[bytes] = []
+        self.taken = 0
+        self.left = 0  # texts that are left to the task though they are offered
+
+    def take(self, payload: bytearray) -> bool:
+        if payload.startswith(b"mark"):
+            self.left += 1
+            return False
+        self.taken += 1
+        self.heard.append(bytes(payload))
+        return True
+
+    def read(self) -> None:
+        while self._queue._buffer:
+            with pytest.raises(StopIteration) as read:
+                self._queue.read().send(None)
+            message = read.value.value
+            self.frames.read += 1
+            if message.type is WSMsgType.TEXT:
+                self.heard.append(message.data.encode())
+
+
+# What a carrier sends: audio, a mark, a short text, a ping, one message in two fragments.
+_SENT = st.lists(st.sampled_from(["audio", "mark", "short", "ping", "pieces"]), max_size=30)
+
+
+def sent_as(kinds: list[str]) -> tuple[bytes, list[bytes]]:
+    """The bytes, and the texts that they say."""
+    data, texts = b"", []
+    for number, kind in enumerate(kinds):
+        text = f"{kind} {number} ".encode().ljust(0 if kind == "short" else LONG, b".")
+        if kind == "ping":
+            data += frame(b"", PING)
+            continue
+        texts.append(text)
+        if kind == "pieces":
+            data += said(text[:50], last=False) + said(text[50:], CONTINUATION)
+        else:
+            data += said(text)
+    return data, texts
+
+
+@given(_SENT, st.lists(st.tuples(st.integers(1, 700), st.booleans()), max_size=40))
+def test_no_text_overtakes_another(kinds: list[str], cuts: list[tuple[int, bool]]) -> None:
+    """Texts are taken in the callback or read by the task, in any pieces, however late the task is: in their order."""
+    task = Task()
+    rest, texts = sent_as(kinds)
+    for cut, reads in cuts:
+        task.frames.feed_data(rest[:cut])
+        rest = rest[cut:]
+        if reads:
+            task.read()
+    task.frames.feed_data(rest)
+    task.read()
+    assert task.heard == texts
+
+
+def test_a_whole_text_is_taken_unmasked_and_one_that_is_left_goes_to_the_task() -> None:
+    task = Task()
+    audio, mark = b"audio".ljust(LONG, b"."), b"mark".ljust(LONG, b".")
+    task.frames.feed_data(said(audio) * 3)
+    task.frames.feed_data(said(mark))
+    task.frames.feed_data(said(audio))  # must wait for the mark
+    assert (task.taken, task.left) == (3, 1)
+    task.read()
+    task.frames.feed_data(said(audio))
+    assert task.taken == 4
+    assert task.heard == [audio, audio, audio, mark, audio, audio]
+
+
+def test_a_text_inside_a_fragmented_message_is_left_to_aiohttp() -> None:
+    """RFC 6455, 5.4: fragments of one message are not interleaved with another; aiohttp closes the socket."""
+    task = Task()
+    task.frames.feed_data(said(b"{", last=False))
+    task.frames.feed_data(said(b"audio".ljust(LONG, b".")))
+    assert task.taken == 0

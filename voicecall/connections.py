@@ -192,13 +192,15 @@ def _descriptors() -> int:
 class LimitedHandler(web.RequestHandler):
     """One connection, counted by the limiter; its WebSocket frames are checked before aiohttp reads them."""
 
-    __slots__ = ("_body", "_head_size", "_limiter")
+    __slots__ = ("_body", "_head_size", "_limiter", "frames")
 
     def __init__(self, manager: web.Server, limiter: ConnectionLimiter, **options: Any) -> None:
         super().__init__(manager, **options)
         self._limiter = limiter
         self._head_size = 0
         self._body: StreamReader | None = None  # of the last request
+        self.frames: FrameCheck | None = None
+        """The check of this connection's WebSocket frames, once it is one."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self._limiter.admit(self, transport):
@@ -248,7 +250,8 @@ class LimitedHandler(web.RequestHandler):
         asyncio.get_running_loop().call_later(_LINGER_S, transport.abort)
 
     def set_parser(self, parser: WebSocketReader, *callback: Any, **options: Any) -> None:
-        super().set_parser(FrameCheck(parser), *callback, **options)  # type: ignore[arg-type]  # has the same two methods
+        self.frames = FrameCheck(parser)
+        super().set_parser(self.frames, *callback, **options)  # type: ignore[arg-type]  # has the same two methods
 
     def handle_error(
         self,

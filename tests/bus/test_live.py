@@ -69,6 +69,14 @@ async def test_a29_calls_that_we_place_keep_no_caller_out(redis: Redis) -> None:
     assert await live.count() == 4
 
 
+async def test_a_call_that_is_over_takes_no_slot(redis: Redis) -> None:
+    """A caller's first request may be repeated after the end: it must not come alive again."""
+    live, call = LiveCalls(redis), new_call()
+    await redis.hset(keys.state(call), "over", "1")
+    assert not await live.reserve(call, limit=5, inbound=True)
+    assert await live.count() == 0
+
+
 async def test_a29_the_end_of_a_call_frees_a_slot_of_its_direction(redis: Redis) -> None:
     """Whichever process ends it: an inbound call that is not live any more counts for neither direction."""
     live, caller, callee = LiveCalls(redis), new_call(), new_call()

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from tests.bus.calls import ALICE, new_call, running
 from tests.fakes.keys import keys
 from voicecall.bus.connection import connect
-from voicecall.bus.media.bundles import pack_bundle, unpack_bundle
+from voicecall.bus.media.bundles import pack_audio, pack_bundle, unpack_bundle, unpacked
 from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.bus.media.outbox import Bundle, PacedQueue
 from voicecall.call.events import Failover
@@ -60,6 +60,15 @@ def frame(first: int, mulaw: bytes = bytes(160)) -> CallerAudio:
 def test_a_bundle_reads_back_unchanged(sent: list[MediaItem]) -> None:
     """Every kind, any content, in order."""
     assert unpack_bundle(pack_bundle(sent)) == tuple(sent)
+
+
+@given(calls, names, numbers | st.just(2**32), audio | st.just(bytes(300)), st.lists(items, max_size=3))
+def test_audio_that_is_packed_as_it_comes_reads_back_among_other_items(
+    call: CallId, stream: StreamId, first: int, mulaw: bytes, others: list[MediaItem]
+) -> None:
+    packed, item = pack_audio(call, stream, first, mulaw), CallerAudio(call, stream, first, mulaw)
+    assert unpack_bundle(pack_bundle([*others, packed])) == (*others, item)
+    assert unpacked([packed, *others]) == [item, *others]
 
 
 @given(st.binary(max_size=200))

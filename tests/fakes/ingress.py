@@ -7,10 +7,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from voicecall.call.events import Event
-from voicecall.call.ids import CallId, LegId, NodeId, Seq
+from voicecall.call.ids import CallId, LegId, NodeId, Seq, StreamId
 from voicecall.call.state import Call, Phase
 from voicecall.errors import BusUnavailable
-from voicecall.ports import MediaItem, Posted
+from voicecall.ports import CallerAudio, MediaItem, Posted
 
 __all__ = ["DirectMedia", "InMemoryLog", "Places", "Presence", "RecordingDoorbell"]
 
@@ -121,6 +121,9 @@ class Places:
         self.taken.add(call)
         return True
 
+    async def forget(self, call: CallId) -> None:
+        self.taken.discard(call)
+
 
 @dataclass
 class Presence:
@@ -157,3 +160,6 @@ class DirectMedia:
     def send(self, to: NodeId, item: MediaItem) -> None:
         self.sent.append((to, item))
         self.arrived.put_nowait((to, item))
+
+    def send_audio(self, to: NodeId, call: CallId, stream: StreamId, first: int, mulaw: bytes) -> None:
+        self.send(to, CallerAudio(call, stream, first, mulaw))

@@ -585,3 +585,53 @@ async def test_a26_a_proxy_without_upgrades_is_named_in_the_log_once_a_minute(
                     assert answer.status == 426
     (line,) = [record.getMessage() for record in caplog.records if record.name == "ingress.media"]
     assert "does not pass WebSockets on" in line
+
+
+async def test_a_socket_that_falls_silent_is_pinged_and_cut_off_when_nothing_answers() -> None:
+    """A carrier whose connection broke without a word keeps its call for half a minute, and not for ever."""
+    async with (
+        running_ingress(server={"heartbeat_s": 0.05}) as ingress,
+        Phone.dial(ingress.port, autoping=False) as phone,
+    ):
+        await phone.start(CALL, grant(ingress))
+        ping = await phone.ws.receive()
+        assert ping.type is aiohttp.WSMsgType.PING
+        assert await ingress.log.until(CALL, StreamClosed)
+
+
+async def test_a_socket_that_answers_pings_stays_open() -> None:
+    async with (
+        running_ingress(server={"heartbeat_s": 0.25}) as ingress,
+        Phone.dial(ingress.port, autoping=False) as phone,
+    ):
+        await phone.start(CALL, grant(ingress))
+        for _ in range(2):
+            ping = await phone.ws.receive()
+            assert ping.type is aiohttp.WSMsgType.PING
+            await phone.ws.pong()
+        await phone.send(event="dtmf", dtmf={"digit": "1"})
+        assert await ingress.log.until(CALL, DtmfReceived)
+
+
+async def test_a_flood_of_plain_audio_closes() -> None:
+    """What goes from the socket's callback to the stream is metered as everything else."""
+    async with talking() as (ingress, phone):
+        deliver(ingress, attach())
+        with suppress(aiohttp.ClientError, ConnectionError):
+            for _ in range(400):
+                await phone.speak(b"\x01" * 160)
+        assert await phone.closed() == 1008
+        assert sum(len(item.mulaw) for _, item in ingress.media.sent if isinstance(item, CallerAudio)) < 50_000
+
+
+async def test_a_mark_between_frames_of_audio_is_not_overtaken() -> None:
+    """The mark is read by the socket's task, the audio in its callback."""
+    async with talking() as (ingress, phone):
+        deliver(ingress, attach())
+        for _ in range(3):
+            await phone.speak(b"\x01" * 160)
+            await phone.send(event="dtmf", dtmf={"digit": "7"})
+        await phone.speak(b"\x01" * 160)
+        await ingress.log.until(CALL, DtmfReceived, 3)
+        heard = [await ingress.media.arrived.get() for _ in range(4)]
+        assert [item.first for _, item in heard if isinstance(item, CallerAudio)] == [1, 2, 3, 4]

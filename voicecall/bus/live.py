@@ -25,13 +25,13 @@ class LiveCalls:
         self._scripts = Scripts(redis)
 
     async def reserve(self, call: CallId, *, limit: int, inbound: bool = False, grace_s: float = 10.0) -> bool:
-        """Take one of `limit` slots for `call`, atomically; True again for a call that has one.
+        """Take one of `limit` slots for `call`, atomically; True again for a call that has one, False once it is over.
 
         Calls that we place and inbound calls are counted separately. Every live call counts, owned or orphaned, because
         the carrier counts it too. The slot of a process that crashed before it posted anything is free again after
         `grace_s`.
         """
-        slots = (self._keys.calls_live, self._keys.calls_inbound)
+        slots = (self._keys.calls_live, self._keys.calls_inbound, self._keys.state(call))
         prefix, direction = self._keys.call_prefix, "in" if inbound else "out"
         return bool(await self._scripts.run("reserve", slots, call, limit, round(grace_s * 1000), prefix, direction))
 

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
 from voicecall.bus.connection import as_bus_error
+from voicecall.bus.exchange import exchange
 from voicecall.errors import BusUnavailable
 
 __all__ = ["Scripts"]
@@ -112,12 +113,10 @@ class Scripts:
                 run.reply.set_result(reply)
 
     async def _send(self, command: str, batch: list[_Run]) -> list[Any]:
-        pipeline = self._redis.pipeline(transaction=False)
-        for run in batch:
-            pipeline.execute_command(
-                command, run.script.sha if command == "EVALSHA" else run.script.text, *run.arguments
-            )
-        return list(await pipeline.execute(raise_on_error=False))
+        return await exchange(
+            self._redis,
+            [(command, run.script.sha if command == "EVALSHA" else run.script.text, *run.arguments) for run in batch],
+        )
 
     @staticmethod
     def _fail(runs: list[_Run], error: Exception) -> None:

@@ -184,7 +184,14 @@ class IngressLog(Protocol):
 
 class CallSlots(Protocol):
     async def reserve(self, call: CallId, *, limit: int, inbound: bool = False) -> bool:
-        """Take one of the system's `limit` slots for calls of this direction; True again for a call that has one."""
+        """Take one of the system's `limit` slots for calls of this direction; True again for a call that has one.
+
+        False for a call that is over, which takes none.
+        """
+        ...
+
+    async def forget(self, call: CallId) -> None:
+        """Give a slot back: the call will not begin."""
         ...
 
 

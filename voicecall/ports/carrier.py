@@ -26,6 +26,7 @@ __all__ = [
     "MediaStarted",
     "MediaStopped",
     "MediaUnknown",
+    "PlainAudio",
     "SupportsAwaitBeep",
     "TakesCommands",
     "Verified",
@@ -158,6 +159,10 @@ class MediaUnknown:
 MediaIn = MediaConnected | MediaStarted | MediaAudio | MediaKey | MediaMark | MediaStopped | MediaUnknown
 
 
+PlainAudio = tuple[int, bytes]
+"""`chunk` and `mulaw` of a MediaAudio."""
+
+
 class MediaCodec(Protocol):
     """One carrier's frames on the media socket. Sans-IO; runs for every 20 ms frame of every call."""
 
@@ -168,6 +173,14 @@ class MediaCodec(Protocol):
     def reader(self, start: MediaStarted) -> Callable[[str], MediaIn] | None:
         """What reads the frames after this start frame, as `read`; None when its encoding cannot be decoded."""
         return self.read if start.encoding == "PCMU" else None
+
+    def plain_reader(self, start: MediaStarted) -> Callable[[bytes | bytearray], PlainAudio | None] | None:
+        """What reads most of these frames faster: the audio of a plain one of this stream; None: `reader` decides.
+
+        It accepts nothing that `reader` refuses or understands otherwise. None where `reader` reads all of them.
+        """
+        del start
+        return None
 
     def audio(self, stream: StreamId, mulaw: bytes) -> str: ...
 

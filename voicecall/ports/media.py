@@ -17,6 +17,7 @@ __all__ = [
     "Detach",
     "Finish",
     "FirstAudio",
+    "IngressMedia",
     "Listen",
     "MediaBus",
     "MediaItem",
@@ -141,4 +142,12 @@ class MediaBus(Protocol):
 
     def send(self, to: NodeId, item: MediaItem) -> None:
         """Never blocks. When too much waits for this node, the oldest audio is dropped."""
+        ...
+
+
+class IngressMedia(MediaBus, Protocol):
+    """The media bus as an ingress uses it."""
+
+    def send_audio(self, to: NodeId, call: CallId, stream: StreamId, first: int, mulaw: bytes) -> None:
+        """Send a `CallerAudio` of these fields: the same, fifty times a second for every call."""
         ...

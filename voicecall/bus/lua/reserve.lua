@@ -1,11 +1,16 @@
 -- Take one of `limit` slots for a call that is about to begin. Inbound calls have slots of their own; every other live
 -- call counts as placed by us, also one whose slot was taken by a process that did not say which it is.
--- KEYS: calls:live, calls:inbound.  ARGV: call, limit, grace ms, prefix of a call's keys, "in" or "out".
+-- A call that is over takes none: a caller's request may be repeated, and is asked for a slot before that is known.
+-- KEYS: calls:live, calls:inbound, state.  ARGV: call, limit, grace ms, prefix of a call's keys, "in" or "out".
 -- -> 1 taken (now or before) | 0 full.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local inbound = ARGV[5] == 'in'
 local limit = tonumber(ARGV[2])
+
+if redis.call('HGET', KEYS[3], 'over') == '1' then
+  return 0
+end
 
 local function used()
   local arrived = 0

@@ -11,27 +11,28 @@ from collections.abc import Callable
 from redis.asyncio import Redis
 
 from voicecall.bus.connection import keys_of, reaching_redis
-from voicecall.bus.media.bundles import pack_bundle, unpack_bundle
+from voicecall.bus.exchange import exchange
+from voicecall.bus.media.bundles import pack_audio, pack_bundle, unpack_bundle, unpacked
 from voicecall.bus.media.outbox import Bundle, PacedQueue
 from voicecall.bus.subscription import Subscription
-from voicecall.call.ids import NodeId
+from voicecall.call.ids import CallId, NodeId, StreamId
 from voicecall.errors import BusUnavailable
-from voicecall.ports import CallerAudio, MediaBus, MediaItem
+from voicecall.ports import CallerAudio, IngressMedia, MediaItem
 
 __all__ = ["RedisMediaBus"]
 
 _logger = logging.getLogger(__name__)
 
 
-class RedisMediaBus(MediaBus):
+class RedisMediaBus(IngressMedia):
     """`me`: the node whose items `run` receives. Belongs to one event loop.
 
     `interval_s`: time between two bundles; `audio_interval_s`: the same for caller audio, which recognition takes in
-    larger pieces anyway. `bound`: bytes that may wait per destination. `again_s`: for so long commands that no
-    process received are sent again: the receiver may be subscribing anew. Counted since the start: items `sent`,
-    `received` and `dropped`; bundles that were `junk`; `faults` of the handler. `on_unheard` gets the items sent to a
-    node without a listener (a killed worker's subscription is gone at once), and those that Redis did not take, of
-    which some may have arrived.
+    larger pieces anyway: a bundle costs the ingress alone 0.2 ms, whatever is in it. `bound`: bytes that may wait per
+    destination. `again_s`: for so long commands that no process received are sent again: the receiver may be
+    subscribing anew. Counted since the start: items `sent`, `received` and `dropped`; bundles that were `junk`;
+    `faults` of the handler. `on_unheard` gets the items sent to a node without a listener (a killed worker's
+    subscription is gone at once), and those that Redis did not take, of which some may have arrived.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class RedisMediaBus(MediaBus):
         me: NodeId,
         *,
         interval_s: float = 0.002,
-        audio_interval_s: float = 0.005,
+        audio_interval_s: float = 0.010,
         bound: int = 4 * 1_048_576,
         again_s: float = 3.0,
         on_unheard: Callable[[NodeId, list[MediaItem]], None] | None = None,
@@ -66,6 +67,10 @@ class RedisMediaBus(MediaBus):
     def send(self, to: NodeId, item: MediaItem) -> None:
         """As the port says. Call it on the event loop."""
         (self._audio if isinstance(item, CallerAudio) else self._commands).put(to, item)
+
+    def send_audio(self, to: NodeId, call: CallId, stream: StreamId, first: int, mulaw: bytes) -> None:
+        """As the port says. Call it on the event loop."""
+        self._audio.put(to, pack_audio(call, stream, first, mulaw))
 
     async def flush(self) -> None:
         """Return when everything sent so far has been published or dropped."""
@@ -105,20 +110,17 @@ class RedisMediaBus(MediaBus):
     def _hand_back(self, unheard: list[Bundle]) -> None:
         if self._on_unheard is not None:
             for to, items in unheard:
-                self._on_unheard(to, items)
+                self._on_unheard(to, unpacked(items))
 
     async def _publish(self, bundles: list[Bundle]) -> list[Bundle]:
         """Returns those that Redis did not take, or that had no receiver."""
-        messages = [(self._keys.media(to), pack_bundle(items)) for to, items in bundles]
+        messages = [("PUBLISH", self._keys.media(to), pack_bundle(items)) for to, items in bundles]
         try:
             with reaching_redis():
-                if len(messages) == 1:
-                    listener_counts = [await self._redis.publish(*messages[0])]
-                else:
-                    pipeline = self._redis.pipeline(transaction=False)
-                    for message in messages:
-                        pipeline.publish(*message)
-                    listener_counts = await pipeline.execute()
+                listener_counts = await exchange(self._redis, messages)
+                for reply in listener_counts:
+                    if isinstance(reply, Exception):
+                        raise reply
         except BusUnavailable as error:
             count = sum(len(items) for _, items in bundles)
             _logger.warning("media not taken", extra={"items": count, "error": str(error)})

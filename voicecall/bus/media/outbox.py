@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
+from voicecall.bus.media.bundles import Packed
 from voicecall.call.ids import NodeId
 from voicecall.ports import CallerAudio, MediaItem, Play
 
@@ -19,7 +20,8 @@ _OVERHEAD: Final = 64
 
 _AGAIN_S: Final = 0.05
 
-Bundle = tuple[NodeId, list[MediaItem]]
+Bundle = tuple[NodeId, list[MediaItem | Packed]]
+"""What is packed already is caller audio."""
 
 
 class PacedQueue:
@@ -47,7 +49,7 @@ class PacedQueue:
         self._publication: asyncio.Task[None] | None = None
         self.dropped = 0
 
-    def put(self, to: NodeId, item: MediaItem) -> None:
+    def put(self, to: NodeId, item: MediaItem | Packed) -> None:
         outbox = self._outboxes.get(to)
         if outbox is None:
             outbox = self._outboxes[to] = _Outbox(self._bound)
@@ -55,7 +57,7 @@ class PacedQueue:
         if self._timer is None and self._publication is None:
             self._schedule()
 
-    def withdraw(self, to: NodeId) -> list[MediaItem]:
+    def withdraw(self, to: NodeId) -> list[MediaItem | Packed]:
         """What waits for this node, which is not sent any more."""
         outbox = self._outboxes.pop(to, None)
         return [] if outbox is None else outbox.items
@@ -99,7 +101,7 @@ class PacedQueue:
             if self._outboxes:
                 self._schedule()
 
-    def _put_back(self, to: NodeId, items: list[MediaItem]) -> None:
+    def _put_back(self, to: NodeId, items: list[MediaItem | Packed]) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._failing_since.setdefault(to, now) >= self._again_s:
             self.dropped += len(items)
@@ -117,9 +119,9 @@ class _Outbox:
     def __init__(self, bound: int) -> None:
         self._bound = bound
         self._size = 0
-        self.items: list[MediaItem] = []
+        self.items: list[MediaItem | Packed] = []
 
-    def put(self, item: MediaItem) -> int:
+    def put(self, item: MediaItem | Packed) -> int:
         """Append the item. Returns how many items were evicted."""
         self.items.append(item)
         self._size += _size(item)
@@ -130,7 +132,7 @@ class _Outbox:
         room, kept = self._bound // 2, []
         for item in reversed(self.items):
             room -= _size(item)
-            if room >= 0 or not isinstance(item, Play | CallerAudio):
+            if room >= 0 or not isinstance(item, bytes | Play | CallerAudio):
                 kept.append(item)
         # Commands alone fill it only after a very long outage; then the newest ones are kept.
         kept = kept[: self._bound // (2 * _OVERHEAD)]
@@ -140,5 +142,7 @@ class _Outbox:
         return evicted
 
 
-def _size(item: MediaItem) -> int:
+def _size(item: MediaItem | Packed) -> int:
+    if isinstance(item, bytes):
+        return _OVERHEAD + len(item)
     return _OVERHEAD + (len(item.mulaw) if isinstance(item, Play | CallerAudio) else 0)

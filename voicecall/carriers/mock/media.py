@@ -4,19 +4,42 @@ Sans-IO. From the carrier: `start audio key mark stop`; to it: `audio mark clear
 that a shell script can write it.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
 
 from voicecall import ports
 from voicecall.call.ids import LegId, StreamId
 from voicecall.carriers.common.media import base64_of, key, mulaw, quoted, read_frame, stream_id, text
-from voicecall.ports import MediaAudio, MediaIn, MediaKey, MediaMark, MediaStarted, MediaStopped, MediaUnknown
+from voicecall.carriers.common.plain_audio import Count, plain_audio, plain_number
+from voicecall.ports import (
+    MediaAudio,
+    MediaIn,
+    MediaKey,
+    MediaMark,
+    MediaStarted,
+    MediaStopped,
+    MediaUnknown,
+    PlainAudio,
+)
 
 __all__ = ["Media"]
+
+
+class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    event: Literal["audio"]
+    stream: str
+    n: Count
+    payload: bytes
 
 
 class Media(ports.MediaCodec):
     def read(self, frame: str) -> MediaIn:
         return read_frame(frame, _read)
+
+    def plain_reader(self, start: MediaStarted) -> Callable[[bytes | bytearray], PlainAudio | None]:
+        return plain_audio(_Plain, start.stream, _numbered)
 
     def audio(self, stream: StreamId, mulaw: bytes) -> str:
         return f'{{"event":"audio","stream":"{stream}","payload":"{base64_of(mulaw)}"}}'
@@ -26,6 +49,10 @@ class Media(ports.MediaCodec):
 
     def clear(self, stream: StreamId) -> str:
         return f'{{"event":"clear","stream":"{stream}"}}'
+
+
+def _numbered(frame: _Plain) -> PlainAudio:
+    return 0 if isinstance(frame.n, str) else plain_number(frame.n), frame.payload
 
 
 def _read(message: dict[str, Any]) -> MediaIn:

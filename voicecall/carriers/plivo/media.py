@@ -4,7 +4,10 @@ Sans-IO, and run fifty times a second for every call. A checkpoint is confirmed 
 cleared.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
 
 from voicecall import ports
 from voicecall.call.ids import LegId, StreamId
@@ -20,10 +23,28 @@ from voicecall.carriers.common.media import (
     stream_id,
     text,
 )
+from voicecall.carriers.common.plain_audio import PlainMedia, Unused, plain_audio, plain_number
 from voicecall.carriers.plivo.webhooks import is_call_uuid
-from voicecall.ports import MediaAudio, MediaIn, MediaKey, MediaMark, MediaStarted, MediaStopped, MediaUnknown
+from voicecall.ports import (
+    MediaAudio,
+    MediaIn,
+    MediaKey,
+    MediaMark,
+    MediaStarted,
+    MediaStopped,
+    MediaUnknown,
+    PlainAudio,
+)
 
 __all__ = ["Media"]
+
+
+class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    event: Literal["media"]
+    media: PlainMedia
+    stream: str = msgspec.field(name="streamId")
+    sequence: Unused = msgspec.field(name="sequenceNumber", default=1)
+    extra_headers: str = ""
 
 
 class Media(ports.MediaCodec):
@@ -31,6 +52,9 @@ class Media(ports.MediaCodec):
 
     def read(self, frame: str) -> MediaIn:
         return read_frame(frame, _read)
+
+    def plain_reader(self, start: MediaStarted) -> Callable[[bytes | bytearray], PlainAudio | None]:
+        return plain_audio(_Plain, start.stream, _numbered)
 
     def audio(self, stream: StreamId, mulaw: bytes) -> str:  # noqa: ARG002 - one stream per socket
         form = '"contentType":"audio/x-mulaw","sampleRate":8000'
@@ -45,6 +69,10 @@ class Media(ports.MediaCodec):
 
 def _read(message: dict[str, Any]) -> MediaIn:
     return _audio(message) if message["event"] == "media" else _control(message)
+
+
+def _numbered(frame: _Plain) -> PlainAudio:
+    return plain_number(frame.media.chunk), frame.media.payload
 
 
 def _audio(message: dict[str, Any]) -> MediaIn:

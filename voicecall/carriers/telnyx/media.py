@@ -9,7 +9,9 @@ them by `chunk`. Frames sent to Telnyx name no stream, because a socket carries 
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Literal
+
+import msgspec
 
 from voicecall import ports
 from voicecall.audio import alaw
@@ -28,6 +30,7 @@ from voicecall.carriers.common.media import (
     stream_id,
     text,
 )
+from voicecall.carriers.common.plain_audio import PlainMedia, Unused, plain_audio, plain_number
 from voicecall.carriers.telnyx.client_state import read_client_state
 from voicecall.carriers.telnyx.webhooks import is_call_control_id
 from voicecall.ports import (
@@ -39,11 +42,19 @@ from voicecall.ports import (
     MediaStarted,
     MediaStopped,
     MediaUnknown,
+    PlainAudio,
 )
 
 __all__ = ["Media"]
 
 _SILENCE: Final = bytes([SILENCE])
+
+
+class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    event: Literal["media"]
+    media: PlainMedia
+    stream: str = msgspec.field(name="stream_id")
+    sequence: Unused = msgspec.field(name="sequence_number", default=1)
 
 
 class Media(ports.MediaCodec):
@@ -54,6 +65,9 @@ class Media(ports.MediaCodec):
 
     def reader(self, start: MediaStarted) -> Callable[[str], MediaIn] | None:
         return _read_alaw if start.encoding == "PCMA" else super().reader(start)
+
+    def plain_reader(self, start: MediaStarted) -> Callable[[bytes | bytearray], PlainAudio | None]:
+        return plain_audio(_Plain, start.stream, _numbered_alaw if start.encoding == "PCMA" else _numbered)
 
     def audio(self, stream: StreamId, mulaw: bytes) -> str:  # noqa: ARG002 - one stream per socket
         """Less than 20 ms, as the end of an utterance may be, is filled up: Telnyx refuses it."""
@@ -74,6 +88,14 @@ def _read(message: dict[str, Any]) -> MediaIn:
 def _read_alaw(frame: str) -> MediaIn:
     item = read_frame(frame, _read)
     return replace(item, mulaw=alaw.to_mulaw(item.mulaw)) if isinstance(item, MediaAudio) else item
+
+
+def _numbered(frame: _Plain) -> PlainAudio:
+    return plain_number(frame.media.chunk), frame.media.payload
+
+
+def _numbered_alaw(frame: _Plain) -> PlainAudio:
+    return plain_number(frame.media.chunk), alaw.to_mulaw(frame.media.payload)
 
 
 def _audio(message: dict[str, Any]) -> MediaIn:

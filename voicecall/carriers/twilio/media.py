@@ -1,10 +1,12 @@
 """Twilio's frames on the media socket: JSON text, base64 mu-law, as in "Media Streams: WebSocket Messages".
 
-Sans-IO, and run fifty times a second for every call. orjson parses a whole frame in 0.5 us; cutting the payload out of
-the text saves at most 1 us and checks less (docs/adding-a-carrier.md).
+Sans-IO. `_Plain` is the frame that comes fifty times a second for every call; `read` knows all of them.
 """
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+import msgspec
 
 from voicecall import ports
 from voicecall.call.ids import LegId, StreamId
@@ -19,6 +21,7 @@ from voicecall.carriers.common.media import (
     stream_id,
     text,
 )
+from voicecall.carriers.common.plain_audio import Count, PlainMedia, plain_audio, plain_number
 from voicecall.carriers.twilio.webhooks import is_call_sid
 from voicecall.ports import (
     MediaAudio,
@@ -29,6 +32,7 @@ from voicecall.ports import (
     MediaStarted,
     MediaStopped,
     MediaUnknown,
+    PlainAudio,
 )
 
 __all__ = ["Media"]
@@ -36,6 +40,13 @@ __all__ = ["Media"]
 _MAX_DIGITS: Final = 10
 _MU_LAW: Final = "audio/x-mulaw"
 _FORMAT: Final = {"encoding": _MU_LAW, "sampleRate": 8000, "channels": 1}
+
+
+class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    event: Literal["media"]
+    media: PlainMedia
+    stream: str = msgspec.field(name="streamSid")
+    sequence: Count = msgspec.field(name="sequenceNumber", default=1)
 
 
 class Media(ports.MediaCodec):
@@ -46,6 +57,9 @@ class Media(ports.MediaCodec):
 
     def read(self, frame: str) -> MediaIn:
         return read_frame(frame, self._read)
+
+    def plain_reader(self, start: MediaStarted) -> Callable[[bytes | bytearray], PlainAudio | None]:
+        return plain_audio(_Plain, start.stream, _numbered)
 
     def audio(self, stream: StreamId, mulaw: bytes) -> str:
         return f'{{"event":"media","streamSid":"{stream}","media":{{"payload":"{base64_of(mulaw)}"}}}}'
@@ -91,6 +105,11 @@ class Media(ports.MediaCodec):
             token=text(parameters.get("token", "")),
             encoding=encoding(form["encoding"], form["sampleRate"], form["channels"], mulaw=_MU_LAW),
         )
+
+
+def _numbered(frame: _Plain) -> PlainAudio:
+    media = frame.media
+    return plain_number(frame.sequence) and plain_number(media.chunk), media.payload
 
 
 def _audio(message: dict[str, Any]) -> MediaIn:
