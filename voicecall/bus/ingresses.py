@@ -33,6 +33,7 @@ class Ingresses:
         self._key = self._keys.ingresses
         self._scripts = Scripts(redis)
         self._has_left = False
+        self._announcing = asyncio.Lock()  # an announcement under way must not arrive after the leave
 
     async def run(self, me: NodeId) -> None:
         """Announce `me` every second until cancelled."""
@@ -45,9 +46,10 @@ class Ingresses:
 
     async def announce(self, me: NodeId) -> None:
         """This ingress takes requests now. Does nothing after `leave`."""
-        if not self._has_left:
-            kept = (self._key, self._keys.listened(me))
-            await self._scripts.run("listens", kept, me, self._keys.media(me), _LISTENED_MS)
+        async with self._announcing:
+            if not self._has_left:
+                kept = (self._key, self._keys.listened(me))
+                await self._scripts.run("listens", kept, me, self._keys.media(me), _LISTENED_MS)
 
     async def known(self) -> dict[NodeId, tuple[float, bool]]:
         """When each ingress last announced itself, epoch seconds (Redis clock), and whether that was a moment ago."""
@@ -64,6 +66,8 @@ class Ingresses:
     async def leave(self, me: NodeId) -> bool:
         """This ingress takes requests no more; whether another one does."""
         self._has_left = True
+        async with self._announcing:
+            pass
         with reaching_redis():
             await self._redis.zrem(self._key, me)
             seconds, micros = await self._redis.time()
