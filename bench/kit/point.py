@@ -126,6 +126,8 @@ async def under_load(
     processes: Mapping[str, Process], calls: int, *cores: int, seconds: float = _WINDOW_S, **options: object
 ) -> Point:
     """The measured point. `processes`: the server's, by role and number; `cores`: those of the callers."""
+    async for _ in load(1, *cores, **{**options, "seconds": 1.0, "warm": 3.0}):
+        pass  # a first call loads what all share
     idle = sum(map(rss_bytes, processes.values()))
     lines = load(calls, *cores, seconds=seconds, **options)
     await anext(lines)
