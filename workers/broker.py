@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 _HEARTBEAT_TIMEOUT_MS: Final = 5_000  # the messages of a dead worker are queued again after this
 _MAINTENANCE: Final = 1_000_000  # chance in a million that a fetch also requeues them: every fetch does
 _IDLE_MS: Final = {dq_name(QUEUE): 100, AFTER_QUEUE: 500, dq_name(AFTER_QUEUE): 500}
-"""The time between two fetches from an empty queue, where nobody waits for its jobs: a caller waits for rings only.
+"""The time between two fetches from an empty queue, where no one waits for its jobs: a caller waits for rings only.
 
 Polling all four queues as often as the rings cost 0.025 of a core per worker, and 110 of Redis's scripts a second.
 """

@@ -41,7 +41,7 @@ class Feed:
             redis, self._keys.feed, on_message=self._on_message, on_gap=self._fall_behind, silence_s=look_s
         )
         self._inbox: list[bytes] = []
-        self._skipped: bytes | None = None  # the newest message, while nobody needs them
+        self._skipped: bytes | None = None  # the newest message, while it has no reader
         self._wake = asyncio.Event()
         self._is_behind = False
         self._last: str | None = None  # id of the newest item given to followers
@@ -121,7 +121,7 @@ class Feed:
         return bool(self._followers or self._waiting)
 
     def _resume(self) -> None:
-        """Somebody needs the items from now on: those that were skipped are not missing."""
+        """There is a reader from now on: those that were skipped are not missing."""
         published = read_published(self._skipped) if self._skipped is not None else None
         self._skipped = None
         if published is not None and published.item.is_after(self._last):
@@ -129,7 +129,7 @@ class Feed:
 
     def _on_message(self, data: bytes) -> None:
         if not self._is_needed and not self._inbox:
-            # Without a wake-up: reading 90 commits a second for nobody cost the gateway 1.5 % of a core.
+            # Without a wake-up: reading 90 commits a second that no one read cost the gateway 1.5 % of a core.
             self._skipped = data
             return
         if len(self._inbox) >= _INBOX:
@@ -171,7 +171,7 @@ class Feed:
             self._give_out(published.item)
 
     async def _skip(self) -> None:
-        """Nobody needs what came meanwhile. Unless somebody does by now: then it is read as ever."""
+        """There is no reader of what came meanwhile. Unless there is one by now: then it is read as ever."""
         newest = await self._newest_id()
         if not self._is_needed:
             self._skipped = None
