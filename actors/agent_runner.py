@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 from actors.context import ActorContext, Report
+from actors.head_start import HeadStart
 from actors.metering import effect_counted, stream_timed
 from actors.preemptive import EarlyReplies, EarlyReply
 from actors.questions import question_of
@@ -31,7 +32,7 @@ class AgentRunner:
     """Runs one request at a time. `call` gives the committed state.
 
     `on_first_sentence` is called with the first sentence of each reply before it is reported, so that TTS may start.
-    `early`: replies that were asked for before the turn was over.
+    `early`: replies that were asked for before the turn was over; `head_start`: before the commit of `AskAgent` stood.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class AgentRunner:
         on_first_sentence: Callable[[str], None] | None = None,
         *,
         early: EarlyReplies | None = None,
+        head_start: HeadStart | None = None,
         epoch: int = 0,
     ) -> None:
         self._context = context
@@ -49,6 +51,7 @@ class AgentRunner:
         self._report = report
         self._on_first_sentence = on_first_sentence
         self._early = early
+        self._head_start = head_start
         self._epoch = epoch
         self._is_warm = False
         self._is_first = True  # no sentence of this reply is reported yet
@@ -121,6 +124,10 @@ class AgentRunner:
         self._taken = self._early.take(question) if self._early is not None else None
         if self._taken is not None:
             return self._taken.read()
+        started = self._head_start.take(question) if self._head_start is not None else None
+        if started is not None:
+            self._clock = started.clock
+            return started.read()
         reply = self._context.ports.on(self._call().route).agent.reply(question)
         return stream_timed(reply, "agent", "first-text")
 

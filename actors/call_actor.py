@@ -2,8 +2,8 @@
 
 `workers/supervisor.py` starts it with what the lease gave. Posted events reach it as `Nudged`, outcomes of its own
 effects as `Own`; the caller's audio goes straight to its listener. The order is fixed: gather what waits, fold it,
-commit, and only then run the effects. Knows no adapter, and of Redis only that a commit may be fenced, refused because
-the log has grown, or unanswered.
+commit, and only then run the effects; during the commit `head_start` may ask the agent, and holds the answer. Knows no
+adapter, and of Redis only that a commit may be fenced, refused because the log has grown, or unanswered.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from actors.buffer import EventBuffer
 from actors.commands import Commands
 from actors.context import ActorContext
 from actors.fold import Folded, Poison, fold
+from actors.head_start import HeadStart
 from actors.lanes import Lanes
 from actors.listener import Listener
 from actors.loop_actor import LoopActor
@@ -90,9 +91,16 @@ class CallActor(LoopActor):
             language=lambda: self._call.language if self._call else "",
         )
         self._early = early = EarlyReplies(context, lambda: self._call, speaker, epoch=lease.epoch)
+        self._head_start = head_start = HeadStart(context, epoch=lease.epoch, is_asked=early.has_asked)
         self._listener = Listener(context, lease, self._report, early)
         self._agent_runner = AgentRunner(
-            context, self._committed, self._report, speaker.prefetch, early=early, epoch=lease.epoch
+            context,
+            self._committed,
+            self._report,
+            speaker.prefetch,
+            early=early,
+            head_start=head_start,
+            epoch=lease.epoch,
         )
         self._lanes = Lanes(
             commands=Commands(context, lease, self._committed, self._report),
@@ -196,6 +204,7 @@ class CallActor(LoopActor):
             self._end(ActivationEnd.UNKNOWN)
             return
         if posted or folded.own:
+            self._head_start.begin(folded.call, folded.effects)
             committed = await self._commit(folded, folded.call)
             if committed.missing:
                 # The log grew meanwhile, nothing was written: decide again, with the missing records first.
@@ -244,6 +253,7 @@ class CallActor(LoopActor):
         self._speaker.follow(call)
         self._agent_runner.follow(call)
         self._early.follow(call, events)
+        self._head_start.follow(call)
         self._lanes.drop_settled(call.pending)
         self._lanes.run(folded.effects)
 
@@ -317,6 +327,7 @@ class CallActor(LoopActor):
         if self._closing is None:
             self._timers.cancel()
             self._early.stop()
+            self._head_start.stop()
             self._lanes.cancel()
             self._closing = self.loop.create_task(self._close(reason))
 
@@ -326,6 +337,7 @@ class CallActor(LoopActor):
             await end(self._step)
         await self._lanes.close()
         await self._early.close()
+        await self._head_start.close()
         await self._listener.close(handed_over=reason is ActivationEnd.HANDED_OVER)
         try:
             if reason is not ActivationEnd.FENCED:

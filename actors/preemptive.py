@@ -180,6 +180,11 @@ class EarlyReplies:
         _log.info("early reply used", extra={**_facts(question), "head_start_ms": running.head_start_ms})
         return running
 
+    def has_asked(self, question: Question) -> bool:
+        """Whether `take` would give the reply to this question."""
+        running = self._running
+        return running is not None and not running.is_of_no_use and is_same(running.question, question)
+
     def stop(self) -> None:
         """Ask nothing more, and discard what is under way."""
         self._closed = True

@@ -1,8 +1,9 @@
 """Speaks utterances: text goes to TTS, the audio goes to the ingress that holds the call's media socket.
 
-Run by the voice lane. The first chunk is sent as soon as TTS gives it; after that the ingress is kept about three
-seconds ahead and no more, so that a barge-in discards little and a long reply needs little memory. The ingress paces
-the audio, counts how much was heard and reports it. A call without a media stream speaks through `native_speaker`.
+Run by the voice lane. The first chunk is sent as soon as TTS gives it, later ones in pieces of 80 ms or more. The
+ingress is kept about three seconds ahead and no more, so that a barge-in discards little and a long reply needs little
+memory. It paces the audio, counts how much was heard and reports it. A call without a media stream speaks through
+`native_speaker`.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ AHEAD_S: Final = 3.0
 
 _BYTES_PER_S: Final = 8000  # mu-law, 8 kHz, one byte a sample
 _PIECE: Final = 4000  # a longer chunk is sent in pieces of half a second, each under the same pacing
+_SMALL: Final = 640  # a shorter chunk waits for the next, 80 ms: each message costs the same, however short
+_LEAD_S: Final = 0.2  # but not when the ingress has no more than this left to play
 _PAUSE_AGAIN_S: Final = 0.5  # the ingress ends a pause that is not repeated
 _APOLOGY_WITHIN_S: Final = 2.0  # the caller has waited already: then the recorded one
 
@@ -175,7 +178,7 @@ class Speaker:
             started = asyncio.get_running_loop().time()
             prefetched = self._opening.take(speak.text) or self._prefetch.take(speak.text)
             stream = prefetched if prefetched is not None else self._synthesise(speak.text)
-            async with closing(_begun_in_time(stream) if speak.or_clip else stream) as audio:
+            async with closing(self._in_pieces(_begun_in_time(stream) if speak.or_clip else stream)) as audio:
                 failover: Failover | None = None
                 async for chunk in audio:
                     if isinstance(chunk, Failover):
@@ -204,6 +207,31 @@ class Speaker:
 
     def _synthesise(self, text: str) -> AsyncIterator[bytes | Failover]:
         return stream_timed(self._context.ports.on(self._route()).tts.speak(text), "tts", "first-audio")
+
+    async def _in_pieces(self, stream: AsyncIterator[bytes | Failover]) -> AsyncGenerator[bytes | Failover]:
+        """The same audio, short chunks joined while the ingress has enough to play. Raises what `stream` raises."""
+        held, failure = b"", None
+        async with closing(stream) as audio:
+            try:
+                async for chunk in audio:
+                    if isinstance(chunk, Failover):
+                        yield chunk
+                        continue
+                    held += chunk
+                    if len(held) >= _SMALL or self._ahead_s <= _LEAD_S:
+                        yield held
+                        held = b""
+            except Exception as error:  # noqa: BLE001  raised again below, behind what came before it
+                failure = error
+        if held:
+            yield held
+        if failure is not None:
+            raise failure
+
+    @property
+    def _ahead_s(self) -> float:
+        """How much audio the ingress has not played yet, by our estimate."""
+        return self._busy_until - asyncio.get_running_loop().time()
 
     async def _fail(self, speak: Speak, failure: Exception, *, sent: bool) -> None:
         known = isinstance(failure, ServiceError)
@@ -245,9 +273,8 @@ class Speaker:
 
     async def _until_room(self) -> None:
         """Wait until the ingress has played down to the allowed lead and this node may act."""
-        loop = asyncio.get_running_loop()
         await self._plays.wait()
-        while (ahead_s := self._busy_until - loop.time()) > AHEAD_S - _PIECE / _BYTES_PER_S:
+        while (ahead_s := self._ahead_s) > AHEAD_S - _PIECE / _BYTES_PER_S:
             if self._busy_on != self._stream():
                 break  # another socket: its ingress holds nothing yet
             await asyncio.sleep(ahead_s - (AHEAD_S - _PIECE / _BYTES_PER_S))

@@ -1,6 +1,7 @@
 """`python -m bench [name …]`: run the benchmarks, print a table for each, write out/bench.json.
 
-Without names: all of them, about twelve minutes. `media:100` or `turns:plivo` gives a benchmark its argument.
+Without names: all of them but `peers` and `scale`, about twelve minutes. `media:100` or
+`turns:plivo` gives a benchmark its argument.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import console, failover, interruption, media, memory, preemptive, share, turns, webhooks
+from bench import console, failover, interruption, media, memory, peers, preemptive, scale, share, turns, webhooks
 from bench.figures import Result
 from bench.machine import machine_facts
 from bench.progress import Progress
@@ -35,19 +36,22 @@ _BENCHES: dict[str, Bench] = {
     "memory": memory.run,
     "console": console.run,
 }
+_ON_DEMAND: dict[str, Bench] = {"peers": peers.run, "scale": scale.run}
+"""Not among all: one installs another program, and both together take ten minutes."""
 _OUT = Path("out/bench.json")
 
 
 def main() -> None:
     """Read the command line and run the benchmarks."""
+    known = _BENCHES | _ON_DEMAND
     words = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    words.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(_BENCHES)}; name:argument")
+    words.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(known)}; name:argument")
     words.add_argument("--out", type=Path, default=_OUT)
     asked = words.parse_args()
     chosen = [name.partition(":")[::2] for name in asked.names] or [(name, "") for name in _BENCHES]
-    unknown = [name for name, _ in chosen if name not in _BENCHES]
+    unknown = [name for name, _ in chosen if name not in known]
     if unknown:
-        words.error(f"unknown benchmarks: {', '.join(unknown)}; there are {', '.join(_BENCHES)}")
+        words.error(f"unknown benchmarks: {', '.join(unknown)}; there are {', '.join(known)}")
     # A log file reports no width; give the tables room.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
     try:
@@ -74,7 +78,7 @@ async def _measure(console: Console, chosen: list[tuple[str, str]], out: Path) -
         def progress(what: str, name: str = name, started: float = started) -> None:
             console.print(f"[dim]{name} {time.monotonic() - started:5.1f} s[/]  {what}")
 
-        results.append(await _BENCHES[name](progress, argument))
+        results.append(await (_BENCHES | _ON_DEMAND)[name](progress, argument))
         show(console, results[-1])
         # Written after each benchmark, so that an interrupted run keeps its results.
         write(out, machine, results, time.monotonic() - started)

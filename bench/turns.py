@@ -167,8 +167,8 @@ async def _add(result: Result, stack: Stack, callers: list[Caller], crowd: _Crow
                 stages["asking"].append((asked[text]["at"] - final["sent_at"]) * 1000)
                 stages["answering"].append((first - asked[text]["at"]) * 1000)
         label = f"{crowd.label}, reply of {kind.seconds:.1f} s"
-        result.add(f"{label}: from the final", "ms", from_final, Bar(of="p50", limit=5), Bar(of="p99", limit=20))
-        result.add(f"{label}: from the last frame", "ms", from_frame, Bar(of="p50", limit=10), Bar(of="p99", limit=30))
+        result.add(f"{label}: from the final", "ms", from_final, Bar(of="p50", limit=4), Bar(of="p99", limit=12))
+        result.add(f"{label}: from the last frame", "ms", from_frame, Bar(of="p50", limit=8), Bar(of="p99", limit=20))
         text = ", ".join(f"{name} {spread(times).p50:.1f} / {spread(times).p99:.1f}" for name, times in stages.items())
         result.remarks.append(f"{label}: p50 / p99 in ms, last frame → final → chat asked → first audio: {text}")
         lost_turns += lost

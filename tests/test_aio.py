@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from voicecall.aio import Background, BackgroundFailed, backoff, closing, end
+from voicecall.aio import Background, BackgroundFailed, backoff, begin_now, closing, end
 
 
 async def test_a_task_that_swallows_a_cancellation_ends_all_the_same() -> None:
@@ -89,3 +89,57 @@ async def test_a_background_task_that_ends_by_itself_is_logged_and_fails_the_pro
     assert failures == [None]
     (record,) = caplog.records
     assert (record.levelno, record.__dict__["part"]) == (logging.CRITICAL, "sweeper")
+
+
+async def test_what_does_not_wait_is_done_without_a_task() -> None:
+    """The caller goes on behind it."""
+    done: list[int] = []
+
+    async def work() -> None:
+        done.append(1)
+
+    assert begin_now(work()) is None
+    assert done == [1]
+
+
+async def test_what_waits_goes_on_as_a_task() -> None:
+    """Through several waits, a shielded one among them, as a socket that has no room waits."""
+    done: list[str] = []
+    room = asyncio.get_running_loop().create_future()
+
+    async def work() -> None:
+        done.append("begun")
+        await asyncio.shield(room)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
+        done.append("ended")
+
+    rest = begin_now(work())
+    assert rest is not None
+    assert done == ["begun"]
+    room.set_result(None)
+    await rest
+    assert done == ["begun", "ended"]
+
+
+async def test_the_rest_is_cancelled_and_fails_as_any_task() -> None:
+    """A cancellation reaches the work where it waits; an error of the first part is raised at once."""
+    caught: list[str] = []
+
+    async def waits() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            caught.append("cancelled")
+            raise
+
+    async def fails() -> None:
+        raise ZeroDivisionError
+
+    rest = begin_now(waits())
+    assert rest is not None
+    await asyncio.sleep(0)
+    await end(rest)
+    assert caught == ["cancelled"]
+    with pytest.raises(ZeroDivisionError):
+        begin_now(fails())

@@ -1,6 +1,7 @@
 """Each role as an operator starts it: why it cannot start, with which exit status it leaves, and how it stops."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -18,7 +19,7 @@ from redis.asyncio import Redis
 
 from tests.fakes.redis_server import RedisServer, start_redis
 from voicecall.aio import Background, BackgroundFailed
-from voicecall.process import _serve
+from voicecall.process import _serve, keep_loaded
 
 INGRESS = (sys.executable, "-m", "ingress")
 GATEWAY = (sys.executable, "-m", "gateway")
@@ -344,3 +345,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def test_what_is_loaded_at_the_start_is_not_collected_again() -> None:
+    """A full collection would stop every call of a process while it looks at all of it."""
+    try:
+        keep_loaded()
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()

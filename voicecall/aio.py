@@ -8,11 +8,11 @@ import logging
 import os
 import random
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
-__all__ = ["Background", "BackgroundFailed", "backoff", "closing", "end", "stop_process"]
+__all__ = ["Background", "BackgroundFailed", "backoff", "begin_now", "closing", "end", "stop_process"]
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +42,44 @@ def backoff(*, first_s: float = 0.1, most_s: float = 2.0, jitter: tuple[float, f
     while True:
         yield delay_s * random.uniform(*jitter)
         delay_s = min(2 * delay_s, most_s)
+
+
+def begin_now(work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
+    """Run `work` here up to its first wait. Returns None when it is done, else the task that runs the rest.
+
+    For what hardly ever waits, as sending on a socket: a task costs 10 us. Raises what `work` raises in its first part,
+    in which it has no task of its own: no `asyncio.timeout` there. (From Python 3.12 on tasks have `eager_start`.)
+    """
+    try:
+        waited_for = work.send(None)
+    except StopIteration:
+        return None
+    return asyncio.ensure_future(_Rest(work, waited_for))
+
+
+class _Rest(Coroutine[Any, Any, None]):
+    """A coroutine that has begun, as a new one: its first step passes on what it waits for."""
+
+    def __init__(self, work: Coroutine[Any, Any, None], waited_for: Any) -> None:
+        self._work = work
+        self._waited_for = waited_for
+        self._has_begun = False
+
+    def send(self, value: None) -> Any:
+        if self._has_begun:
+            return self._work.send(value)
+        self._has_begun = True
+        return self._waited_for
+
+    def throw(self, *error: Any) -> Any:
+        self._has_begun = True
+        return self._work.throw(*error)
+
+    def close(self) -> None:
+        self._work.close()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        raise NotImplementedError("it is run as a task")
 
 
 @asynccontextmanager

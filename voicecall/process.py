@@ -9,6 +9,7 @@ task.
 """
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -22,7 +23,7 @@ from voicecall.errors import BusUnavailable, ConfigError
 from voicecall.settings import Deployment, Settings, load_deployment, load_settings
 from voicecall.signals import ignore_signals, on_signals
 
-__all__ = ["Opened", "Process", "configuration", "run", "serve", "start_failed"]
+__all__ = ["Opened", "Process", "configuration", "keep_loaded", "run", "serve", "start_failed"]
 
 _EX_CONFIG: Final = 78
 
@@ -67,6 +68,15 @@ def start_failed(role: str, error: Exception) -> int:
     return _EX_CONFIG if isinstance(error, ConfigError) else 1
 
 
+def keep_loaded() -> None:
+    """A process has started, and what is loaded stays: the garbage collector is not to look at it again.
+
+    125,000 objects, for which each full collection stopped every call of a worker for 70 ms; without them, for 1 ms.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def run(role: str, opened: Opened, environ: Mapping[str, str]) -> int:
     """As `serve`, for a role that needs the configuration."""
     return serve(role, lambda: opened(*configuration(environ), environ))
@@ -104,6 +114,7 @@ async def _until_stopped(opened: AbstractAsyncContextManager[Process], stop: asy
             await end(opening)
             return
         process = opening.result()
+        keep_loaded()
         failing = asyncio.create_task(process.background.failed(), name="background failure")
         await asyncio.wait({failing, stopping}, return_when=asyncio.FIRST_COMPLETED)
         await process.drain()

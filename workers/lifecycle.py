@@ -20,7 +20,7 @@ from voicecall.bus.doorbell import require_queue
 from voicecall.call.ids import CallId, NodeId
 from voicecall.errors import BusUnavailable, ConfigError
 from voicecall.logs import configure
-from voicecall.process import configuration, start_failed
+from voicecall.process import configuration, keep_loaded, start_failed
 from voicecall.settings import metrics_tokens
 from voicecall.speech.tts.clip import apology
 from voicecall.tracing import Traces, open_traces
@@ -142,6 +142,7 @@ class Lifecycle(Middleware):
         )
         thread.call(node.start(redis_timeout_s=redis_timeout_s), timeout_s=redis_timeout_s + _BOOT_S)
         self._thread, self._node, self._after_call_jobs = thread, node, after_call
+        keep_loaded()
 
     def _stop_once(self) -> None:
         """The first SIGTERM or SIGHUP starts the shutdown; platforms send more, and dramatiq would abort on the second.

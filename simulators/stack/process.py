@@ -46,7 +46,7 @@ class Process:
     def is_running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
-    async def start(self, ready: Ready, *, within_s: float = 20.0) -> None:
+    async def start(self, ready: Ready, *, within_s: float = 60.0) -> None:
         """Start and wait until `ready` returns True. Raises NotReadyError."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as out:

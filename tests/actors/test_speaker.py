@@ -67,6 +67,37 @@ async def test_audio_is_sent_as_it_is_synthesised_and_finished(harness: SpeakerH
     assert harness.reports == []
 
 
+def played(harness: SpeakerHarness) -> list[bytes]:
+    return [item.mulaw for item in harness.stage.bus.items(Play) if isinstance(item, Play)]
+
+
+async def test_short_chunks_are_joined_while_the_ingress_has_enough_to_play(harness: SpeakerHarness) -> None:
+    """Twenty of 20 ms are sent singly until it has 0.2 s, and then four at a time; the last ones with the end."""
+    harness.stage.tts.chunk = harness.stage.tts.per_letter = 160
+    text = "the letters are lines"
+
+    await harness.speaker.speak(speak(text))
+
+    pieces = played(harness)
+    assert b"".join(pieces) == b"".join(bytes([letter]) * 160 for letter in text.encode())
+    singly = [len(piece) for piece in pieces].index(640)
+    assert 10 <= singly <= 15
+    assert {len(piece) for piece in pieces[singly:-1]} == {640}
+
+
+async def test_a_voice_that_breaks_off_loses_nothing_of_what_it_gave(harness: SpeakerHarness) -> None:
+    """The chunks that were held to be joined are played before the failure counts."""
+    harness.stage.tts.chunk = harness.stage.tts.per_letter = 160
+    text = "the letters are lines"
+    harness.stage.tts.failures[text] = service_down()
+    harness.stage.tts.fail_after = 15 * 160
+
+    await harness.speaker.speak(speak(text))
+
+    assert len(b"".join(played(harness))) == 15 * 160
+    assert [type(report) for report in harness.reports] == [SpeechFailed]
+
+
 async def test_the_first_chunk_is_sent_before_the_second_is_synthesised(harness: SpeakerHarness) -> None:
     """Audio is sent when the first chunk of the first sentence arrives, not after the whole reply."""
     harness.stage.tts.chunk = 10

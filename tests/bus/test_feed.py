@@ -145,6 +145,20 @@ async def test_a_follower_that_asked_before_the_feed_was_up_starts_with_it(redis
         assert pressed(await first(items, 2)) == ["1", "2"]
 
 
+async def test_what_has_no_reader_is_not_missing_to_a_later_one(redis: Redis) -> None:
+    """Nothing from before, everything from then on; also after a second in which the newest id was only looked up."""
+    story, feed = await Story.begin(redis), Feed(redis)
+    async with running(feed.run()):
+        await feed.ready()
+        for number, pause_s in enumerate((0.1, 1.2, 0.1)):
+            await story.press(4)
+            await asyncio.sleep(pause_s)
+            items = feed.follow()
+            await story.press(2)
+            assert pressed(await first(items, 2)) == [str(6 * number + 4), str(6 * number + 5)]
+            del items
+
+
 async def test_lost_messages_leave_no_gap(redis: Redis) -> None:
     """The next message shows the gap, and the stream fills it."""
     story, feed = await Story.begin(redis), Lossy(redis, look_s=3600)

@@ -102,6 +102,8 @@ class InMemoryBus:
         self.down = False  # Redis does not answer
         self.drop_replies = 0  # so many commits succeed, but their answers are lost
         self.before_commit: Callable[[], None] = lambda: None  # called while a commit is in flight
+        self.answers_commits = asyncio.Event()  # while it is not set, commits are in flight
+        self.answers_commits.set()
         self.nudge: Callable[[CallId, tuple[Record, ...]], bool] = lambda _call, _records: False
 
     # --- CallLog ---
@@ -143,6 +145,7 @@ class InMemoryBus:
 
     async def commit(self, commit: Commit) -> Committed:
         await asyncio.sleep(0)
+        await self.answers_commits.wait()
         self._check_up()
         before, self.before_commit = self.before_commit, lambda: None
         before()

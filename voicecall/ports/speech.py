@@ -253,7 +253,8 @@ class Agent(Protocol):
     def is_discardable(self) -> bool:
         """Whether a request may be made in vain: it has no effect and leaves no memory anywhere, whatever its reply.
 
-        Only then is the agent asked before a turn is over (docs/adr/0008). True of a plain request to a model; False of
+        Only then is the agent asked before a turn is over (docs/adr/0008), and before the commit of its end stands
+        (docs/adr/0009). True of a plain request to a model; False of
         an agent that runs tools, and of one that is not ours and keeps a conversation of its own.
         """
         return False

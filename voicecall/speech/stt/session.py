@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
+from voicecall.aio import begin_now
 from voicecall.breaker import Attempt
 from voicecall.call.events import Failover, Heard, SpeechStarted, SpeechStopped, SttFailed
 from voicecall.call.ids import CallId
@@ -90,6 +91,8 @@ class Session:
         self._attempt: Attempt | None = None
         self._tape = Tape()
         self._audio = asyncio.Event()
+        self._direct: Link | None = None  # the connection, when nothing waits: audio is sent as it comes
+        self._rest: asyncio.Task[None] | None = None  # of a sending that has to wait for the socket
         self._transcripts = Transcripts()
         self._late_timer: asyncio.TimerHandle | None = None
         self._speaking = False
@@ -113,7 +116,11 @@ class Session:
         if self._closed:
             return
         self._tape.put(mulaw)
-        if self._tape.waiting >= self._service.piece:
+        if self._tape.waiting < self._service.piece:
+            return
+        if self._direct is not None:
+            self._pass_on(self._direct)
+        else:
             self._audio.set()
 
     async def close(self) -> None:
@@ -237,22 +244,50 @@ class Session:
             await asyncio.wait([sender])
         raise LinkLost("closed without a reason")
 
+    def _pass_on(self, link: Link) -> None:
+        """Send what waits, here: waking the task below for a frame cost 3 of the 23 us of its sending."""
+        self._direct = None
+        try:
+            while self._tape.waiting:
+                self._rest = begin_now(link.send(self._next_audio()))
+                if self._rest is not None:
+                    self._audio.set()
+                    return
+        except Exception:  # noqa: BLE001  audio that is not sent any more must end the connection
+            _log.exception("audio not sent", extra=self._fields())
+            self._close(link)
+            return
+        self._direct = link
+
     async def _send(self, service: Service, link: Link) -> None:
-        """Send audio as it comes, and what has piled up at once (measured in docs/adding-a-voice.md)."""
+        """Send what has piled up at once (measured in docs/adding-a-voice.md), and what `_pass_on` cannot send."""
         gate = SpeechGate(service.detector()) if service.detector is not None else None
         self._audio.set()  # audio that came while there was no connection
         try:
             while True:
                 await self._audio.wait()
                 self._audio.clear()
+                if self._rest is not None:
+                    await self._rest
+                    self._rest = None
                 while self._tape.waiting:
-                    audio = self._tape.take()
-                    if self._answers.is_sound(audio) and not self._speaking:
-                        self._tape.suspect()
+                    audio = self._next_audio()
                     await (link.send(audio) if gate is None else self._send_speech(gate, link, audio))
+                self._direct = link if gate is None else None
         except Exception:  # noqa: BLE001  audio that is not sent any more must end the connection
             _log.exception("audio not sent", extra=self._fields())
             await link.close()
+        finally:
+            self._direct = None
+            if self._rest is not None:
+                self._rest.cancel()
+                self._rest = None
+
+    def _next_audio(self) -> bytes:
+        audio = self._tape.take()
+        if self._answers.is_sound(audio) and not self._speaking:
+            self._tape.suspect()
+        return audio
 
     async def _send_speech(self, gate: SpeechGate, link: Link, audio: bytes) -> None:
         for part in gate.feed(audio):
