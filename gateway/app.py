@@ -45,8 +45,10 @@ from voicecall.connections import ConnectionLimiter, LimitedRunner, sender
 from voicecall.errors import ConfigError, InvalidRequest, Refusal
 from voicecall.ports import Doorbell
 from voicecall.service import AnswerTimeouts, CallService
+from voicecall.service.callbacks import CallbackService
 from voicecall.service.history import open_history
 from voicecall.service.inspection import Inspection
+from voicecall.service.reports import ReportQueries
 from voicecall.settings import Deployment, Settings
 from voicecall.slots import Slots
 
@@ -114,7 +116,14 @@ async def running_gateway(
         timeouts=timeouts,
     )
     history = open_history(settings, redis)
-    services = Services(calls=calls, history=history, inspection=Inspection(redis, calls))
+    callbacks = CallbackService(redis, calls, settings)
+    services = Services(
+        calls=calls,
+        history=history,
+        inspection=Inspection(redis, calls),
+        reports=ReportQueries(redis, history.archive),
+        callbacks=callbacks,
+    )
     rpc = Rpc(services, RateLimiter(deployment.gateway_rate, deployment.gateway_burst))
     hosts = Hosts()
     hosts.server = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
@@ -129,7 +138,8 @@ async def running_gateway(
     background = Background()
     parts = AsyncExitStack()
     try:
-        for name, work in (("feed", feed.run()), ("probe", probe.run()), ("agent hosts", hosts.run())):
+        works = (("feed", feed.run()), ("probe", probe.run()), ("agent hosts", hosts.run()))
+        for name, work in (*works, ("call-backs", callbacks.run())):
             await parts.enter_async_context(background.running(name, work))
         await runner.setup()
         site = web.TCPSite(runner, deployment.gateway_bind, deployment.gateway_port)

@@ -166,6 +166,8 @@ TTS_REWORDED: Final = _counter(
 )
 
 ARCHIVED: Final = _counter("archive", "Ended calls, by result of archiving", "result")
+REPORTS: Final = _counter("reports", "Reports of calls and their deliveries, by result", "result")
+CALLBACKS: Final = _counter("callbacks", "Call-backs, by what became of them", "result")
 ARCHIVE_PRUNED: Final = _counter("archive_pruned", "Archived calls deleted after their retention")
 
 # --- gateway, and all processes -----------------------------------------------------------------------------------

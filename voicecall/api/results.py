@@ -17,11 +17,17 @@ from pydantic.alias_generators import to_camel
 from voicecall.api.errors import STATUS_OF_CODE
 from voicecall.call.events import EndReason, Event, Failover, Mode
 from voicecall.call.ids import CallId
+from voicecall.call.outcome import ReachedBy
+from voicecall.call.outcome import Result as CallOutcome
 from voicecall.call.state import Call, Direction, Party, Phase
 
 __all__ = [
     "CallFacts",
     "CallRecord",
+    "CallbackAdded",
+    "CallbackCancelled",
+    "CallbackFacts",
+    "Callbacks",
     "Continued",
     "DeadLetterFacts",
     "DeadLetters",
@@ -47,6 +53,9 @@ __all__ = [
     "Processes",
     "ProviderFailover",
     "Registered",
+    "Report",
+    "ReportAnswer",
+    "ReportFact",
     "Result",
     "Subscribed",
     "Success",
@@ -58,6 +67,7 @@ __all__ = [
 
 _INTERNAL: Final = frozenset(
     {"at", "request", "turn_token", "stream", "ingress", "policy", "effect", "requester", "opening_digits", "brief"}
+    | {"report_schema", "tokens"}
 )
 """Event fields that the feed leaves out. Request ids and stream names would let a reader answer for another (attack
 79);
@@ -437,6 +447,82 @@ class DeadLetters(Result):
 
     count: int
     letters: tuple[DeadLetterFacts, ...]
+
+
+class ReportFact(Result):
+    """What the agent noted."""
+
+    name: str
+    value: str
+
+
+class Report(Result):
+    """What came of one call; made once, and never changed. See docs/reports.md."""
+
+    report_id: str
+    call_id: str
+    at: int
+    direction: Annotated[str, _values(Direction)]
+    provider: str
+    from_: str = Field(alias="from")
+    to: str
+    mode: Annotated[str, _values(Mode)]
+    agent_id: str
+    session_key: str | None = None
+    reached: bool
+    reached_by: Annotated[str, _values(ReachedBy)]
+    result: Annotated[str, _values(CallOutcome)]
+    end_reason: Annotated[str, _values(EndReason)] | None = None
+    detail: str | None = None
+    started_at: int
+    answered_at: int | None = None
+    ended_at: int | None = None
+    turns: int
+    facts: tuple[ReportFact, ...] = ()
+    promised: tuple[str, ...] = ()
+    data: dict[str, Any] | None = Field(default=None, description="By the schema that was asked for.")
+    unfilled: str | None = Field(default=None, description="Why there is no `data`, although it was asked for.")
+    cost: dict[str, Any] = Field(default_factory=dict, description="`parts`, and `total` where every part is known.")
+    transcript: tuple[dict[str, Any], ...] | None = None
+
+
+class ReportAnswer(Result):
+    """`found`: there is such a call, or its report. `ready`: here is the report."""
+
+    found: bool
+    ready: bool = False
+    report: Report | None = None
+
+
+class CallbackFacts(Result):
+    """One call-back. `call_id`: the call that was placed; `source_call_id`: the one that it follows from."""
+
+    callback_id: str
+    to: str
+    reason: str
+    state: str
+    due_at: int
+    made_at: int
+    source_call_id: str | None = None
+    call_id: str | None = None
+    detail: str | None = None
+
+
+class Callbacks(Result):
+    callbacks: tuple[CallbackFacts, ...]
+
+
+class CallbackAdded(Result):
+    """`due_at`: when it is placed: the time that was asked for, or the end of the number's quiet hours."""
+
+    callback_id: str
+    due_at: int
+
+
+class CallbackCancelled(Result):
+    """`cancelled` is false for one that is being placed, or is over."""
+
+    cancelled: bool
 
 
 class Gap(Result):

@@ -7,7 +7,7 @@ the log stamps it. Audio is never an event, only facts about it.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Final, TypeAlias, get_args
+from typing import Any, ClassVar, Final, TypeAlias, get_args
 
 from voicecall.call.brief import CallBrief
 from voicecall.call.ids import E164, EffectId, Epoch, LegId, NodeId, RequestId, StreamId
@@ -43,11 +43,13 @@ __all__ = [
     "LegSeen",
     "LegStatus",
     "Mode",
+    "ModelTokens",
     "OnMachine",
     "Placed",
     "PlaybackBegan",
     "PlaybackDone",
     "Reactivated",
+    "Reported",
     "Ringing",
     "SpeakRequested",
     "SpeechFailed",
@@ -152,6 +154,14 @@ class Failover:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTokens:
+    """What a model's service has counted for one reply: tokens of the prompt and of the reply."""
+
+    prompt: int
+    reply: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Event:
     """Fields of every event. `name` is the event's name on the wire, in journals and in the feed."""
 
@@ -168,6 +178,7 @@ class Placed(_Event):
 
     `opening_digits` are sent when the call is answered, before the message. `requester`: session key of the
     conversation that placed the call and receives its summary. `request`: answered when the carrier takes the dial.
+    `report_schema`: JSON Schema (as JSON) of what its report is to say; "" for none.
     """
 
     name: ClassVar[str] = "Placed"
@@ -181,6 +192,7 @@ class Placed(_Event):
     requester: str = ""
     opening_digits: str = ""
     brief: CallBrief | None = None
+    report_schema: str = ""
     request: RequestId
     policy: CallPolicy = field(default_factory=CallPolicy)
 
@@ -304,6 +316,14 @@ class Billed(_Event):
     seconds: int | None = None
     price: str | None = None
     currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported(_Event):
+    """The report of the ended call is made. Only in the feed: the log ends before it, and nothing depends on it."""
+
+    name: ClassVar[str] = "Reported"
+    report: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -521,11 +541,15 @@ class AgentSaid(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentDone(_Event):
-    """The reply to `turn` is complete. `ends_call`: the agent hangs up when it was heard."""
+    """The reply to `turn` is complete. `ends_call`: the agent hangs up when it was heard.
+
+    `tokens`: what it has cost, where the service reports that.
+    """
 
     name: ClassVar[str] = "AgentDone"
     turn: int
     ends_call: bool = False
+    tokens: ModelTokens | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -626,6 +650,7 @@ Event: TypeAlias = (
     | GreetingEnded
     | HungUp
     | Billed
+    | Reported
     | LegSeen
     | StreamOpened
     | StreamClosed

@@ -56,7 +56,7 @@ class History:
         provider: str,
         own_numbers: frozenset[str],
     ) -> None:
-        self._archive = archive
+        self.archive = archive
         self._jsonl = jsonl
         self._call_log = log
         self._live = live
@@ -65,8 +65,8 @@ class History:
         self._own_numbers = own_numbers
 
     def close(self) -> None:
-        if self._archive is not None:
-            self._archive.close()
+        if self.archive is not None:
+            self.archive.close()
 
     async def status(self, name: str) -> Record | None:
         """The archived record of a call, by its id or the carrier's; None when there is none. Raises Unavailable."""
@@ -138,10 +138,10 @@ class History:
             raise _not_now(error) from error
 
     async def _query(self, query: Callable[[CallArchive], T]) -> T | None:
-        if self._archive is None:
+        if self.archive is None:
             return None
         try:
-            return await asyncio.to_thread(query, self._archive)
+            return await asyncio.to_thread(query, self.archive)
         except ArchiveUnavailable as error:
             _log.error("archive query failed", extra={"error": str(error)})
             raise Unavailable(

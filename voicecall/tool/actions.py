@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from voicecall.api.absent import without_absent
 from voicecall.api.brief import Brief
+from voicecall.api.params import ReportRequest
 
 __all__ = [
     "ACTIONS",
@@ -24,6 +25,7 @@ __all__ = [
     "BadParameters",
     "ContinueCall",
     "EndCall",
+    "GetReport",
     "GetStatus",
     "InitiateCall",
     "LegacyAction",
@@ -84,6 +86,7 @@ class InitiateCall(_Parameters):
     mode: _Mode = None
     dtmf_sequence: str | None = Field(default=None, description="Keys to press first: 0-9 * # and pauses w W p P ,")
     brief: Brief | None = Field(default=None, description="The purpose of the call, for the agent that holds it.")
+    report: ReportRequest | None = Field(default=None, description="What get_report is to tell beside the facts.")
 
 
 class ContinueCall(_Parameters):
@@ -124,6 +127,16 @@ class GetStatus(_Parameters):
     call_id: _CallId
 
 
+class GetReport(_Parameters):
+    """Return what came of a call that has ended; waits for it while the call lasts."""
+
+    action: Literal["get_report"]
+    call_id: _CallId
+    wait_ms: Annotated[int, Field(ge=0, le=600_000)] = Field(
+        default=60_000, description="How long to wait for the report, in milliseconds."
+    )
+
+
 class LegacyAction(_Parameters):
     """The older parameters, without an action."""
 
@@ -133,7 +146,7 @@ class LegacyAction(_Parameters):
     message: str | None = Field(default=None, description="For a call: what is said when it is answered.")
 
 
-Action = InitiateCall | ContinueCall | SpeakToUser | SendDtmf | EndCall | GetStatus | LegacyAction
+Action = InitiateCall | ContinueCall | SpeakToUser | SendDtmf | EndCall | GetStatus | GetReport | LegacyAction
 
 _SHAPES: Final[Mapping[str, type[Action]]] = {
     "initiate_call": InitiateCall,
@@ -142,6 +155,7 @@ _SHAPES: Final[Mapping[str, type[Action]]] = {
     "end_call": EndCall,
     "get_status": GetStatus,
     "send_dtmf": SendDtmf,
+    "get_report": GetReport,
 }
 ACTIONS: Final = tuple(_SHAPES)
 
@@ -149,8 +163,9 @@ ACTIONS: Final = tuple(_SHAPES)
 def read(parameters: Mapping[str, Any]) -> Action:
     """The action with its validated parameters; null and blank ones count as left out. Raises BadParameters."""
     parameters = without_absent(parameters)
-    if "brief" in parameters:
-        parameters = without_absent({**parameters, "brief": object_in(parameters["brief"])})
+    for name in ("brief", "report"):
+        if name in parameters:
+            parameters = without_absent({**parameters, name: object_in(parameters[name])})
     if "action" not in parameters:
         shape: type[Action] = LegacyAction
     else:

@@ -17,6 +17,7 @@ from voicecall.tool.actions import (
     BadParameters,
     ContinueCall,
     EndCall,
+    GetReport,
     GetStatus,
     InitiateCall,
     LegacyAction,
@@ -40,6 +41,7 @@ _METHODS: Final[Mapping[type[Action], str]] = {
     SendDtmf: methods.DTMF.name,
     EndCall: methods.END.name,
     GetStatus: methods.STATUS.name,
+    GetReport: methods.REPORT.name,
 }
 
 
