@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from voicecall.api.errors import STATUS_OF_CODE
-from voicecall.call.events import EndReason, Event, Failover, Mode
+from voicecall.call.events import Billed, EndReason, Event, Failover, Mode
 from voicecall.call.ids import CallId
 from voicecall.call.outcome import ReachedBy
 from voicecall.call.outcome import Result as CallOutcome
@@ -72,6 +72,9 @@ _INTERNAL: Final = frozenset(
 """Event fields that the feed leaves out. Request ids and stream names would let a reader answer for another (attack
 79);
 the brief is for the agent alone; keys may be a PIN."""
+
+
+_REPORTED: Final = "Reported"  # the type of the feed's event that has a report
 
 
 class Result(BaseModel):
@@ -352,6 +355,7 @@ class FeedEvent(BaseModel):
     """One event of a call's log. The fields of its type (`text`, `digits`, `reason` …) are in `model_extra`.
 
     `PlaybackBegan` of a reply has `spans` and `tools`: what the wait for it was made of, as `turnSpans` of a record.
+    `Reported` has the `report` of an ended call; it is not in the log, so its `seq` is 0.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -551,7 +555,8 @@ class FailureFrame(Result):
 
 
 def _event(event: Event) -> dict[str, Any]:
-    record: dict[str, Any] = {"type": event.name, "at": _ms(event.at)}
+    is_report = isinstance(event, Billed) and event.report is not None
+    record: dict[str, Any] = {"type": _REPORTED if is_report else event.name, "at": _ms(event.at)}
     for field in fields(event):
         value = getattr(event, field.name)
         if field.name not in _INTERNAL and value is not None:

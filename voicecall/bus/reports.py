@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.dead import BYTES_KEPT, LETTERS_KEPT
 from voicecall.bus.scripts import Scripts
-from voicecall.call.events import Reported
+from voicecall.call.events import Billed
 from voicecall.call.ids import CallId
 from voicecall.wire import pack, pack_event
 
@@ -64,7 +64,7 @@ class Reports:
 
         In the feed it is an event that is not in the log, so its seq is 0.
         """
-        echo = pack((phase, [], 0, [pack_event(Reported(report=report, at=at))], []))
+        echo = pack((phase, [], 0, [pack_event(Billed(report=report, at=at))], []))
         names = (*self._names(call), self._keys.state(call), self._keys.feed)
         kept = await self._scripts.run(
             "report_put", names, call, orjson.dumps(report), round(_KEPT_S * 1000), _FEED_LENGTH, echo

@@ -112,7 +112,6 @@ ROUTES: Final[Routes] = dict(
         route(e.GreetingEnded, _greeting_ended),
         route(e.HungUp, leg_rules.hung_up),
         route(e.Billed, _of_step(lambda step: step)),
-        route(e.Reported, _of_step(lambda step: step)),
         route(e.LegSeen, leg_rules.leg_seen),
         route(e.CommandDone, dtmf.command_done),
         route(e.CommandFailed, dtmf.command_failed),
