@@ -21,6 +21,7 @@ from gateway.agents import Hosts
 from gateway.authenticator import Authenticator, Principal
 from gateway.feed import Feeds
 from gateway.health import ReadinessProbe
+from gateway.live import LiveView
 from gateway.methods import Services
 from gateway.phone import PhoneRoutes
 from gateway.rate_limiter import RateLimiter
@@ -127,7 +128,9 @@ async def running_gateway(
     rpc = Rpc(services, RateLimiter(deployment.gateway_rate, deployment.gateway_burst))
     hosts = Hosts()
     hosts.server = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
-    routes = _Endpoints(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes)
+    routes = _Endpoints(
+        rpc, Feeds(redis, feed, LiveView(redis, settings)), hosts, authenticator, deployment.gateway_max_bytes
+    )
     # `handler_cancellation`: a client that disconnects ends the wait of its request.
     guard = health.MetricsGuard(deployment.gateway, authenticator.tokens)
     phone = PhoneRoutes(settings, deployment, authenticator, routes.waiting)

@@ -20,9 +20,7 @@ REPORT = {"reportId": "report_1", "at": 1}
 async def test_of_two_workers_one_makes_the_report_and_the_feed_has_it_once(redis: Redis) -> None:
     call, reports = new_call(), Reports(redis)
     other = {**REPORT, "at": 2}
-    kept = await asyncio.gather(
-        reports.put(call, REPORT, "completed", 5.0), reports.put(call, other, "completed", 5.0)
-    )
+    kept = await asyncio.gather(reports.put(call, REPORT, "completed", 5.0), reports.put(call, other, "completed", 5.0))
     assert sorted(kept) == [False, True]
     found = await reports.get(call)
     assert found is not None

@@ -310,12 +310,14 @@ class CallbackCancelParams(Params):
 class SubscribeParams(Params):
     """`since`: the id of the last item received. `last`: the number of newest items to begin with.
 
-    `subscription` names one of several subscriptions of a socket; a new one replaces the older one of its name.
+    `subscription` names one of several subscriptions of a socket; a new one replaces the older one of its name. `view`:
+    every event, or with `live` the newest lines of live calls, now and then.
     """
 
     blank_matters = frozenset({"callId", "since"})
 
     subscription: _Name = "feed"
+    view: Literal["events", "live"] = "events"
     since: _FeedId | None = None
     last: Annotated[int, Field(ge=0, le=1000)] = 0
     call_id: _CallId | None = None
