@@ -2,7 +2,7 @@
 
 Runs on the node's loop, beside its calls. What is left to do stands in Redis (`bus/reports.py`): a worker that is
 killed at any point leaves the rest to another one, after `_HOLD_S`. A delivery may therefore happen twice, with one id;
-a report is made once. A receiver that is down costs a few requests now and then, and nothing else.
+a report is made once (guarantee P22). A receiver that is down costs a few requests now and then, and nothing else.
 """
 
 import asyncio

@@ -1,1 +1,1 @@
-"""A receiver of signed webhooks, by the Standard Webhooks specification: checks, counts, and misbehaves on demand."""
+"""A receiver of signed webhooks, by the Standard Webhooks specification: checks, counts, and fails on demand."""

@@ -2,7 +2,7 @@
 
 A delivery is one ledger line of kind `delivery`: `id`, `verified` (and `why` not), `body`, `outcome`. A body with a
 good signature is accepted once for each id: `accepted` is the line that a program behind this receiver would act on,
-`repeated` one that it has seen. `GET /hook/elsewhere` is where a redirect leads; nobody should come.
+`repeated` one that it has seen. `GET /hook/elsewhere` is where a redirect leads, which no client should follow.
 `POST /_sim/script` takes `{"secret": "…", "misbehave": [rules]}`; the place of a rule is `hook`.
 """
 
@@ -20,7 +20,7 @@ from simulators.faults import Do, Rule, Rules, cut_off, in_place_of_answer
 from simulators.ledger import Ledger
 from simulators.service import add_control, facts_of, json_reply, read_model
 
-__all__ = ["build"]
+__all__ = ["HookDo", "Posted", "build"]
 
 _LARGEST_BODY = 4 * 1024 * 1024
 _TOLERANCE_S = 300.0

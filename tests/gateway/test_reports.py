@@ -9,6 +9,7 @@ import pytest
 from tests.archive.records import call_id
 from tests.fakes.redis_server import RedisServer
 from tests.gateway.conftest import System, stack
+from voicecall.api.results import LiveUpdate
 from voicecall.archive import CallArchive
 from voicecall.bus.callbacks import CallbackBook
 from voicecall.bus.reports import Reports
@@ -221,6 +222,7 @@ async def test_the_live_view_shows_what_is_said_now_and_then(redis_server: Redis
         assert (first["callId"], first["lines"][0]["text"]) == (call, "Good morning")
         assert [line["text"] for line in last["lines"] if line["speaker"] == "user"] == ["Hello", "Anybody there?"]
         assert last["state"] == "hangup-bot"
+        assert [LiveUpdate.model_validate(update).payload() for update in (first, last)] == [first, last]
 
 
 async def test_the_live_view_is_off_until_it_is_configured(system: System) -> None:

@@ -22,6 +22,7 @@ _GOOD: list[dict[str, Any]] = [
     {"action": "send_dtmf", "callId": "x", "digits": "12#"},
     {"action": "end_call", "callId": "x"},
     {"action": "get_status", "callId": "x"},
+    {"action": "get_report", "callId": "x", "waitMs": 1000},
 ]
 _LEGACY: list[dict[str, Any]] = [{"to": "+15550001234", "message": "Hello"}, {"mode": "status", "sid": "x"}, {}]
 _BAD: list[dict[str, Any]] = [
@@ -105,8 +106,9 @@ def test_both_schemas_are_valid_and_describe_each_parameter() -> None:
 
 
 def test_the_documented_actions_are_all_there() -> None:
-    """Those of OpenClaw's tool."""
-    assert {"initiate_call", "continue_call", "speak_to_user", "end_call", "get_status", "send_dtmf"} == set(ACTIONS)
+    """Those of OpenClaw's tool, and what came of a call."""
+    of_openclaw = {"initiate_call", "continue_call", "speak_to_user", "end_call", "get_status", "send_dtmf"}
+    assert {*of_openclaw, "get_report"} == set(ACTIONS)
 
 
 @given(

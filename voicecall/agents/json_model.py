@@ -1,7 +1,7 @@
 """One whole answer of a chat model, for what is not spoken: the data of a report.
 
-By OpenAI's `/chat/completions`, as `llm`, without streaming and without the rules of speech. Repeats nothing; whoever
-asks decides whether to ask again.
+By OpenAI's `/chat/completions`, as `llm`, without streaming and without the rules of speech. Repeats nothing; the
+caller decides whether to ask again.
 """
 
 from dataclasses import dataclass

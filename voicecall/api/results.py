@@ -47,6 +47,8 @@ __all__ = [
     "Initiated",
     "Latency",
     "LatencyStage",
+    "LiveLine",
+    "LiveUpdate",
     "Operation",
     "OperationResult",
     "ProcessFacts",
@@ -390,6 +392,27 @@ class FeedItem(Result):
             "state": phase.value,
             "events": [FeedEvent.payload_of(seq, event) for seq, event in events],
         }
+
+
+class LiveLine(Result):
+    """What was said, as far as it was heard."""
+
+    timestamp: int
+    speaker: Annotated[str, _values(Party)]
+    text: str
+
+
+class LiveUpdate(Result):
+    """One call in the view `live`; replaces the update before. `omitted`: earlier lines that are left out."""
+
+    call_id: str
+    state: Annotated[str, _values(Phase)]
+    direction: Annotated[str, _values(Direction)]
+    from_: str = Field(alias="from")
+    to: str
+    started_at: int
+    lines: tuple[LiveLine, ...]
+    omitted: int
 
 
 class Events(Result):

@@ -1,6 +1,6 @@
 """Reports in Redis: which calls are due for one, each report once, and what is left to do with it.
 
-A call is due from `schedule` until `settled`. The first report that is put is the call's report, whoever makes another.
+A call is due from `schedule` until `settled`. The first report that is put is the call's report, whichever worker makes another.
 Used by the workers, which make and deliver reports, and by the gateway, which reads them. Does not know what a report
 says, nor where it goes.
 """
@@ -60,7 +60,7 @@ class Reports:
         return tuple(CallId(call.decode()) for call in calls)
 
     async def put(self, call: CallId, report: dict[str, Any], phase: str, at: float) -> bool:
-        """Keep the report and tell the feed. False: the call has one already, or was forgotten; nothing is changed.
+        """Keep the report and publish it in the feed. False: the call has one already, or was forgotten; nothing is changed.
 
         In the feed it is an event that is not in the log, so its seq is 0.
         """

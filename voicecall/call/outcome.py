@@ -1,7 +1,7 @@
 """What came of a call: whom it reached, with what result, what was noted and promised, and what was used for it.
 
-Pure. Made from the call's last state and its log, by whoever reports on ended calls (`voicecall.reports`). What the log
-does not say stays unknown: nothing here guesses, and what is estimated says so.
+Pure. Made from the call's last state and its log, for the reports of `voicecall.reports`. What the log does not say
+stays unknown: nothing here guesses, and what is estimated says so.
 """
 
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ class ReachedBy(StrEnum):
     PERSON = "person"
     MACHINE = "machine"
     NOBODY = "nobody"  # it was not answered
-    UNKNOWN = "unknown"  # it was answered, and nothing tells by whom
+    UNKNOWN = "unknown"  # it was answered, and nothing shows by whom
 
 
 class Result(StrEnum):
@@ -50,7 +50,7 @@ class Result(StrEnum):
     BUSY = "busy"
     FAILED = "failed"  # it could not be placed
     CANCELLED = "cancelled"  # ended by us before it was answered
-    MISSED = "missed"  # an inbound call that was not answered: no room, nobody took it, or it broke before
+    MISSED = "missed"  # an inbound call that was not answered: no room, none took it, or it broke before
     REFUSED = "refused"  # an inbound call that the policy does not admit
 
 

@@ -139,7 +139,7 @@ class TurnText:
 class Usage:
     """Tokens that a request has cost so far. `is_estimate`: of what was sent, a quarter of its characters.
 
-    `prompt`: those of the prompt among them, where the service tells them apart; else 0.
+    `prompt`: those of the prompt among them, where the service counts them apart; else 0.
     """
 
     tokens: int

@@ -1,6 +1,6 @@
 """Quiet hours: when a number may be called, by the clock of its own time zone.
 
-Pure. The zone is the configured one of the number (`Callbacks.zone_of`): a number does not tell where its phone is.
+Pure. The zone is the configured one of the number (`Callbacks.zone_of`): a number does not say where its phone is.
 """
 
 from datetime import UTC, datetime, timedelta

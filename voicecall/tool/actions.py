@@ -86,7 +86,7 @@ class InitiateCall(_Parameters):
     mode: _Mode = None
     dtmf_sequence: str | None = Field(default=None, description="Keys to press first: 0-9 * # and pauses w W p P ,")
     brief: Brief | None = Field(default=None, description="The purpose of the call, for the agent that holds it.")
-    report: ReportRequest | None = Field(default=None, description="What get_report is to tell beside the facts.")
+    report: ReportRequest | None = Field(default=None, description="What get_report is to return beside the facts.")
 
 
 class ContinueCall(_Parameters):

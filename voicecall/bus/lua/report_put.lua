@@ -1,4 +1,4 @@
--- Keep the only report of a call, and tell the feed: both, or nothing when there is one or the call was forgotten.
+-- Keep the only report of a call, and publish it in the feed: both, or nothing when there is one or the call was forgotten.
 -- KEYS: report, reports:due, state, feed.  ARGV: call, report, ms to keep it, length of the feed, echo.
 -- -> 1 kept | 0 not.
 local state = redis.call('HMGET', KEYS[3], 'forget', 'gone')

@@ -1,4 +1,4 @@
-"""The configuration's blocks `reports`, `callbacks` and `live`: what is told of a call, and what follows from it.
+"""The configuration's blocks `reports`, `callbacks` and `live`: what is reported of a call, and what follows from it.
 
 Workers make and deliver reports, the gateway places call-backs and shows live calls. This file checks the form of keys.
 """
@@ -97,7 +97,7 @@ class Reports(Block):
     form: ReportSchema | None = Field(default=None, alias="schema")
     """JSON Schema of `data` in the reports of inbound calls: the configured model fills it from what was heard."""
     settle_sec: _Seconds = 5
-    """How long after the end the report is made: until then the carrier may tell what the call costs."""
+    """How long after the end the report is made: until then the carrier may report what the call costs."""
     fill_within_sec: Annotated[int, Field(ge=1, le=3600), BeforeValidator(whole)] = 300
     """How long a model that cannot be reached is tried; then the report says that its data is missing."""
     transcript: bool = False
@@ -109,7 +109,7 @@ class Reports(Block):
 
 
 class QuietHours(Block):
-    """When nobody is called back, by the clock of the called party. The end is the first moment outside."""
+    """When no call-back is placed, by the clock of the called party. The end is the first moment outside."""
 
     start: _Clock = "21:00"
     """When they begin, as HH:MM."""
@@ -148,7 +148,7 @@ class Live(Block):
     """A view of live calls for chats: what was said, now and then, in place of every event."""
 
     enabled: bool = False
-    """Whether subscribers of `voicecall.live` are told."""
+    """Whether the view `live` of `voicecall.subscribe` is offered."""
     interval_ms: Annotated[int, Field(ge=5000, le=600_000), BeforeValidator(whole)] = 5000
     """How far apart the updates of one call are at least."""
 
