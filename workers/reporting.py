@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
 import aiohttp
@@ -39,6 +39,7 @@ _POLL_S: Final = 0.5
 _BATCH: Final = 16
 _CONCURRENT: Final = 8
 _HOLD_S: Final = 300.0  # longer than two answers of a model and one delivery take
+_KEEP_S: Final = 86_400.0  # an archived report stays readable in Redis for so long, as its call does
 _MODEL_AGAIN_S: Final = 10.0
 _ARCHIVE_AGAIN_S: Final = 60.0
 
@@ -67,7 +68,7 @@ class Reporter:
         self._archive = archive
         self._reports = Reports(parts.redis)
         self._callbacks = CallbackBook(parts.redis)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], CallId] = {}
 
     async def run(self) -> None:
         """Poll until cancelled; while Redis does not answer, try again."""
@@ -77,15 +78,22 @@ class Reporter:
                     free = _CONCURRENT - len(self._tasks)
                     for call in await self._reports.due(min(free, _BATCH), hold_s=_HOLD_S) if free > 0 else ():
                         task = asyncio.create_task(self._guarded(call))
-                        self._tasks.add(task)
-                        task.add_done_callback(self._tasks.discard)
+                        self._tasks[task] = call
+                        task.add_done_callback(self._tasks.pop)
                 except BusError as error:
                     _log.warning("poll of reports failed", extra={"error": str(error)})
                 await asyncio.sleep(_POLL_S * random.uniform(0.8, 1.2))
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._release(dict(self._tasks))
+
+    async def _release(self, tasks: dict[asyncio.Task[None], CallId]) -> None:
+        """The process stops: leave what is not done to another worker at once."""
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for call in tasks.values():
+            with suppress(BusError):
+                await self._reports.again(call, 0.0)
 
     async def work(self, call: CallId) -> None:
         """Do what is left for this call. Raises BusError: it stays due."""
@@ -102,8 +110,10 @@ class Reporter:
         waits = [wait for wait in (await self._deliver(call, kept), await self._keep(call, kept)) if wait is not None]
         if waits:
             await self._reports.again(call, min(waits))
-        else:
-            await self._reports.settled(call)
+            return
+        kept = await self._reports.get(call)
+        is_elsewhere = self._archive is not None and kept is not None and not kept.is_dead
+        await self._reports.settled(call, _KEEP_S if is_elsewhere else None)
 
     async def _guarded(self, call: CallId) -> None:
         """One call's failure must not end the others'."""

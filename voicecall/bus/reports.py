@@ -1,8 +1,8 @@
 """Reports in Redis: which calls are due for one, each report once, and what is left to do with it.
 
-A call is due from `schedule` until `settled`. The first report that is put is the call's report, whichever worker makes another.
-Used by the workers, which make and deliver reports, and by the gateway, which reads them. Does not know what a report
-says, nor where it goes.
+A call is due from `schedule` until `settled`. The first report that is put is the call's; a later one is not kept. Used
+by the workers, which make and deliver reports, and by the gateway, which reads them. Does not know what a report says,
+nor where it goes.
 """
 
 from dataclasses import dataclass, field
@@ -25,14 +25,14 @@ LETTER: Final = "report: "
 
 _KEPT_S: Final = 30 * 86_400.0
 _FEED_LENGTH: Final = 50_000
-_FIELDS: Final = ("report", "tries", "since", "delivered", "archived")
+_FIELDS: Final = ("report", "tries", "since", "delivered", "archived", "dead")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptReport:
     """`tries`: of its delivery. `since`: when the first of them was, epoch seconds; None: there was none.
 
-    `is_delivered`: accepted, given up, or nowhere to go. `is_archived`: the archive has it, or is not to have it.
+    `is_delivered`: accepted, given up (`is_dead`), or nowhere to go. `is_archived`: the archive has it, or is not to.
     """
 
     report: dict[str, Any] = field(repr=False)
@@ -40,6 +40,7 @@ class KeptReport:
     since: float | None = None
     is_delivered: bool = False
     is_archived: bool = False
+    is_dead: bool = False
 
 
 class Reports:
@@ -60,7 +61,7 @@ class Reports:
         return tuple(CallId(call.decode()) for call in calls)
 
     async def put(self, call: CallId, report: dict[str, Any], phase: str, at: float) -> bool:
-        """Keep the report and publish it in the feed. False: the call has one already, or was forgotten; nothing is changed.
+        """Keep the report and publish it in the feed. False: nothing is changed, for it has one, or was forgotten.
 
         In the feed it is an event that is not in the log, so its seq is 0.
         """
@@ -75,7 +76,7 @@ class Reports:
         """The call's report, and what is left to do with it; None when there is none here."""
         with reaching_redis():
             found: Any = await self._redis.hmget(self._keys.report(call), list(_FIELDS))
-        body, tries, since, delivered, archived = found
+        body, tries, since, delivered, archived, dead = found
         if body is None:
             return None
         return KeptReport(
@@ -84,6 +85,7 @@ class Reports:
             since=None if since is None else float(since),
             is_delivered=delivered is not None,
             is_archived=archived is not None,
+            is_dead=dead is not None,
         )
 
     async def is_due(self, call: CallId) -> bool:
@@ -111,9 +113,11 @@ class Reports:
             due = round(seconds * 1000 + micros / 1000 + after_s * 1000)
             await self._redis.zadd(self._keys.reports_due, {call: due}, xx=True)
 
-    async def settled(self, call: CallId) -> None:
-        """Nothing is left to do."""
+    async def settled(self, call: CallId, keep_s: float | None = None) -> None:
+        """Nothing is left to do. `keep_s`: the report stays here for so long only, because the archive has it."""
         with reaching_redis():
+            if keep_s is not None:
+                await self._redis.pexpire(self._keys.report(call), round(keep_s * 1000))
             await self._redis.zrem(self._keys.reports_due, call)
 
     async def redeliver(self, call: CallId) -> bool:
@@ -121,7 +125,7 @@ class Reports:
         with reaching_redis():
             if not await self._redis.exists(self._keys.report(call)):
                 return False
-            removed: Any = self._redis.hdel(self._keys.report(call), "delivered", "tries", "since")
+            removed: Any = self._redis.hdel(self._keys.report(call), "delivered", "dead", "tries", "since")
             await removed
             await self._redis.zadd(self._keys.reports_due, {call: 0})
         return True
