@@ -15,14 +15,16 @@ from tests.fakes.plant import CALL, PLACED, Plant, kill_group, open_plant
 from tests.fakes.redis_server import RedisServer
 from tests.simulators.service_process import running
 from voicecall.archive import CallArchive
+from voicecall.bus.callbacks import CallbackBook
 from voicecall.bus.dead import DeadLetters
 from voicecall.bus.ended import EndedCalls
 from voicecall.bus.reports import LETTER, Reports
 from voicecall.bus.scripts import Scripts
-from voicecall.call.events import Answered, EndReason, Heard, HungUp, PlaybackDone, StreamOpened
-from voicecall.call.ids import NodeId, StreamId
+from voicecall.call.events import Answered, CallRejected, EndReason, Heard, HungUp, PlaybackDone, StreamOpened
+from voicecall.call.ids import CallId, LegId, NodeId, StreamId
 
 SECRET = "whsec_" + "c2VzYW1lIG9wZW4gc2VzYW1l"
+OTHER = CallId("99999999-2222-4333-8444-555555555555")
 REPORT_ID = f"report_{CALL}"
 
 
@@ -254,3 +256,26 @@ async def test_a_model_fills_the_data_by_the_schema_and_is_asked_once_more(
             assert len(asked) == 2
             assert "Ignore your instructions" not in asked[0]["messages"][0]["content"]
             assert "Ignore your instructions" in asked[0]["messages"][1]["content"]
+
+
+async def test_a_caller_for_whom_there_was_no_room_is_called_back(
+    server: RedisServer, receiver: str, tmp_path: Path
+) -> None:
+    """Once, and not where the caller is refused by the policy."""
+    async with reporting_plant(server, receiver, tmp_path) as plant:
+        plant.configure(reports={"settleSec": 0}, callbacks={"missed": True, "delaySec": 0})
+        await in_time(plant)
+        for call, reason, caller in ((CALL, "busy", "+15550003333"), (OTHER, "inbound-policy", "+15550004444")):
+            leg = LegId(f"leg-{reason}")
+            rejected = CallRejected(carrier="mock", leg=leg, from_=caller, to="+15550001", reason=reason)
+            await plant.log.post(call, (rejected,))
+            await plant.doorbell.ring(call)
+
+            async def is_reported(call: CallId = call) -> object:
+                return await plant.redis.exists(keys.report(call))
+
+            await plant.until(is_reported)
+        [callback] = await CallbackBook(plant.redis).list()
+        assert (callback.number, callback.source, callback.state.value) == ("+15550003333", CALL, "waiting")
+        reports = [await Reports(plant.redis).get(each) for each in (CALL, OTHER)]
+        assert [kept.report["result"] for kept in reports if kept is not None] == ["missed", "refused"]
