@@ -28,6 +28,7 @@ from voicecall.reports.delivery import deliver, pause_s
 from voicecall.reports.filling import fill
 from voicecall.reports.report import Filled, report_of, schema_of
 from voicecall.settings import Settings
+from voicecall.settings.model.reports import ReportWebhook
 from voicecall.wire import Undecodable
 from workers.node import Parts
 
@@ -37,7 +38,9 @@ _log = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.5
 _BATCH: Final = 16
-_CONCURRENT: Final = 8
+_CONCURRENT: Final = 16
+_DELIVERIES: Final = 8  # of those at once: a receiver that hangs does not delay the making of reports
+_DELIVERY_AGAIN_S: Final = 5.0  # when so many are under way
 _HOLD_S: Final = 300.0  # longer than two answers of a model and one delivery take
 _KEEP_S: Final = 86_400.0  # an archived report stays readable in Redis for so long, as its call does
 _MODEL_AGAIN_S: Final = 10.0
@@ -69,6 +72,7 @@ class Reporter:
         self._reports = Reports(parts.redis)
         self._callbacks = CallbackBook(parts.redis)
         self._tasks: dict[asyncio.Task[None], CallId] = {}
+        self._delivering = 0
 
     async def run(self) -> None:
         """Poll until cancelled; while Redis does not answer, try again."""
@@ -107,7 +111,8 @@ class Reporter:
         if kept is None:  # forgotten, or there is no such call
             await self._reports.settled(call)
             return
-        waits = [wait for wait in (await self._deliver(call, kept), await self._keep(call, kept)) if wait is not None]
+        # The archive first: a receiver may take its time.
+        waits = [wait for wait in (await self._keep(call, kept), await self._deliver(call, kept)) if wait is not None]
         if waits:
             await self._reports.again(call, min(waits))
             return
@@ -193,6 +198,16 @@ class Reporter:
         if webhook.url is None:
             await self._reports.mark(call, "delivered")
             return None
+        if self._delivering >= _DELIVERIES:
+            return _DELIVERY_AGAIN_S * random.uniform(0.5, 1.5)
+        self._delivering += 1
+        try:
+            return await self._send(call, kept, webhook)
+        finally:
+            self._delivering -= 1
+
+    async def _send(self, call: CallId, kept: KeptReport, webhook: ReportWebhook) -> float | None:
+        """One try; in how many seconds the next one is, None for none."""
         now = self._parts.clock.now()
         tries = await self._reports.tried(call, now)
         if not tries:

@@ -279,3 +279,27 @@ async def test_a_caller_for_whom_there_was_no_room_is_called_back(
         assert (callback.number, callback.source, callback.state.value) == ("+15550003333", CALL, "waiting")
         reports = [await Reports(plant.redis).get(each) for each in (CALL, OTHER)]
         assert [kept.report["result"] for kept in reports if kept is not None] == ["missed", "refused"]
+
+
+async def test_a_receiver_that_hangs_delays_no_other_report(server: RedisServer, receiver: str, tmp_path: Path) -> None:
+    """All are made and archived while not one delivery has come to an end."""
+    webhook = {"url": f"{receiver}/hook", "secret": SECRET, "timeoutMs": 120_000}
+    async with reporting_plant(server, receiver, tmp_path) as plant:
+        plant.configure(reports={"settleSec": 0, "webhook": webhook})
+        await script(receiver, {"do": {"hang": True}})
+        await in_time(plant)
+        calls = [CallId(f"{number:08d}-2222-4333-8444-555555555555") for number in range(20)]
+        for call in calls:
+            leg = LegId(f"leg-{call}")
+            rejected = CallRejected(carrier="mock", leg=leg, from_="+15550003333", to="+15550001", reason="busy")
+            await plant.log.post(call, (rejected,))
+            await plant.doorbell.ring(call)
+
+        async def are_made() -> bool:
+            kept = [await Reports(plant.redis).get(call) for call in calls]
+            return all(each is not None and each.is_archived for each in kept)
+
+        await plant.until(are_made)
+        outcomes = [line["outcome"] for line in await deliveries(receiver)]
+        assert set(outcomes) <= {"hung"}
+        assert len(outcomes) < len(calls)
