@@ -295,7 +295,7 @@ class CallbackAddParams(Params):
 
     blank_matters = frozenset({"idempotencyKey"})
 
-    to: _E164
+    to: _Number
     message: _Text = Field(description="What is said first.")
     at: _Ms | None = Field(default=None, description="When; default: now. Quiet hours of the number are left out.")
     brief: Brief | None = Field(default=None, description="The purpose of the call, for its agent.")

@@ -19,7 +19,7 @@ from voicecall.api.limits import LONGEST_KEY
 from voicecall.bus.callbacks import Callback, CallbackBook, CallbackReason, CallbackState
 from voicecall.bus.clock import RedisClock
 from voicecall.call.events import Mode
-from voicecall.call.ids import E164, CallId, RequestId
+from voicecall.call.ids import CallId, RequestId
 from voicecall.errors import BusError, Exhausted, InvalidRequest, NotFound, Refusal, Unavailable
 from voicecall.metrics import CALLBACKS
 from voicecall.reports.quiet import allowed_at
@@ -57,7 +57,7 @@ class CallbackService:
 
     async def add(
         self,
-        to: E164,
+        to: str,
         message: str,
         *,
         at: float | None = None,
@@ -70,16 +70,16 @@ class CallbackService:
             raise InvalidRequest("call-backs are off; set callbacks.enabled to true")
         if idempotency_key is not None and (not idempotency_key.strip() or len(idempotency_key) > LONGEST_KEY):
             raise InvalidRequest(f"idempotencyKey must be 1 to {LONGEST_KEY} characters")
-        _request(to, message, brief).to_event(self._settings, RequestId("check"))
+        number = _request(to, message, brief).to_event(self._settings, RequestId("check")).to
         try:
             await self._clock.calibrate()
             now = self._clock.now()
-            due = allowed_at(max(now, now if at is None else at), to, self._settings.callbacks)
+            due = allowed_at(max(now, now if at is None else at), number, self._settings.callbacks)
             if due > now + _FARTHEST_S:
                 raise InvalidRequest("at is more than a month ahead")
             callback = Callback(
                 id=_name(idempotency_key),
-                number=to,
+                number=number,
                 reason=CallbackReason.PROMISED,
                 due_at=due,
                 made_at=now,
