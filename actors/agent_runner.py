@@ -16,11 +16,11 @@ from actors.questions import question_of
 from actors.reply_clock import ReplyClock
 from voicecall.aio import closing
 from voicecall.call.effects import AskAgent
-from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, Failover
+from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, Failover, ModelTokens
 from voicecall.call.phrases import DEFAULT_LANGUAGE
 from voicecall.call.state import Call
 from voicecall.errors import ServiceError
-from voicecall.ports import EndCall, Question, ReplyCut, ReplyPiece
+from voicecall.ports import EndCall, Question, ReplyCut, ReplyPiece, Usage
 from voicecall.speech.sentences import Sentences
 
 __all__ = ["AgentRunner"]
@@ -60,6 +60,7 @@ class AgentRunner:
         self._failover: Failover | None = None  # of this reply, while it is not reported
         self._said: list[str] = []  # the sentences of this reply
         self._ends_call = False  # with this reply
+        self._tokens: ModelTokens | None = None  # of this reply, as far as a service has counted them
 
     def follow(self, call: Call) -> None:
         """Prepare while the phone rings: open the connection to the agent."""
@@ -73,7 +74,7 @@ class AgentRunner:
         with effect_counted(ask) as result:
             reason = await self._reply(question)
             if not reason:
-                self._report(AgentDone(turn=ask.turn, ends_call=self._ends_call))
+                self._report(AgentDone(turn=ask.turn, ends_call=self._ends_call, tokens=self._tokens))
                 return
             result.value = "failed"
             _log.warning("agent failed", extra={"call_id": question.call, "turn": ask.turn, "reason": reason})
@@ -85,7 +86,7 @@ class AgentRunner:
         Where it breaks off and another agent is left, that one goes on after the last complete sentence.
         """
         self._is_first, self._ends_call, self._said = True, False, []
-        self._clock, self._failover = ReplyClock(), None
+        self._clock, self._failover, self._tokens = ReplyClock(), None, None
         asked = question
         while True:
             try:
@@ -96,7 +97,7 @@ class AgentRunner:
     async def _answer(self, question: Question) -> str:
         """As `_reply`, by one request. Raises ReplyCut."""
         sentences = Sentences(self._call().language or DEFAULT_LANGUAGE)
-        question = replace(question, on_step=self._clock.on_step)
+        question = replace(question, on_step=self._clock.on_step, on_usage=self._count)
         try:
             async with closing(self._reply_to(question)) as pieces:
                 async for piece in pieces:
@@ -119,6 +120,13 @@ class AgentRunner:
         self._say(question.turn, sentences.flush())
         has_said = not self._is_first or question.said or self._ends_call
         return "" if has_said else "the reply has no text"
+
+    def _count(self, usage: Usage) -> None:
+        """A reply may take several requests: what each has cost is added up."""
+        if usage.prompt and not usage.is_estimate:
+            so_far = self._tokens or ModelTokens(prompt=0, reply=0)
+            prompt, reply = so_far.prompt + usage.prompt, so_far.reply + max(0, usage.tokens - usage.prompt)
+            self._tokens = ModelTokens(prompt=prompt, reply=reply)
 
     def _reply_to(self, question: Question) -> AsyncIterator[ReplyPiece]:
         self._taken = self._early.take(question) if self._early is not None else None

@@ -15,6 +15,7 @@ from weakref import WeakSet
 
 import orjson
 from aiohttp import web
+from redis.asyncio import Redis
 
 from gateway import documents
 from gateway.agents import Hosts
@@ -22,6 +23,7 @@ from gateway.authenticator import Authenticator, Principal
 from gateway.feed import Feeds
 from gateway.health import ReadinessProbe
 from gateway.listening import ListenRoutes, listen_scope
+from gateway.live import LiveView
 from gateway.methods import Services
 from gateway.phone import PhoneRoutes
 from gateway.rate_limiter import RateLimiter
@@ -34,7 +36,7 @@ from voicecall.api.errors import Forbidden, TooLarge, Unauthorized, status_of
 from voicecall.api.frames import error_frame, read_request, result_frame
 from voicecall.api.scopes import Scope
 from voicecall.bus.agents.server import AgentServer
-from voicecall.bus.connection import connect, require_accepted
+from voicecall.bus.connection import BusClient, connect, require_accepted
 from voicecall.bus.doorbell import DramatiqDoorbell, require_queue, sending_broker
 from voicecall.bus.feed.feed import Feed
 from voicecall.bus.idempotency import Idempotency
@@ -47,8 +49,10 @@ from voicecall.connections import ConnectionLimiter, LimitedRunner, sender
 from voicecall.errors import ConfigError, InvalidRequest, Refusal
 from voicecall.ports import Doorbell
 from voicecall.service import AnswerTimeouts, CallService
+from voicecall.service.callbacks import CallbackService
 from voicecall.service.history import open_history
 from voicecall.service.inspection import Inspection
+from voicecall.service.reports import ReportQueries
 from voicecall.settings import Deployment, Settings
 from voicecall.slots import Slots
 
@@ -90,38 +94,26 @@ async def running_gateway(
     OSError when the port is in use.
     """
     authenticator = Authenticator(deployment)
-    redis = connect(deployment.redis_url, namespace=deployment.namespace)
-    try:
-        await require_accepted(redis)
-        await require_queue(deployment)
-    except ConfigError:
-        await redis.aclose()
-        raise
+    redis = await _accepted_redis(deployment)
     broker = sending_broker(deployment.queue_url, redis.names)
     feed = Feed(redis)
     probe = ReadinessProbe(redis)
-    calls = CallService(
-        settings=settings,
-        log=RedisCallLog(redis),
-        live=LiveCalls(redis),
-        feed=feed,
-        doorbell=doorbell or DramatiqDoorbell(broker),
-        workers=Membership(redis),
-        idempotency=Idempotency(redis),
-        # A provider with an account needs the public address; for a mock carrier elsewhere the worker checks it.
-        public_address=RedisPublicAddress(redis)
-        if settings.is_tunnelled and settings.capabilities.has_account
-        else None,
-        operations=Operations(redis),
-        timeouts=timeouts,
-    )
+    calls = _call_service(settings, redis, feed, doorbell or DramatiqDoorbell(broker), timeouts)
     history = open_history(settings, redis)
-    services = Services(calls=calls, history=history, inspection=Inspection(redis, calls))
+    callbacks = CallbackService(redis, calls, settings)
+    services = Services(
+        calls=calls,
+        history=history,
+        inspection=Inspection(redis, calls),
+        reports=ReportQueries(redis, history.archive),
+        callbacks=callbacks,
+    )
     rpc = Rpc(services, RateLimiter(deployment.gateway_rate, deployment.gateway_burst))
     hosts = Hosts()
     hosts.server = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
     scope = listen_scope(deployment.gateway_listen)
-    routes = _Endpoints(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes, listen_scope=scope)
+    feeds = Feeds(redis, feed, LiveView(redis, settings))
+    routes = _Endpoints(rpc, feeds, hosts, authenticator, deployment.gateway_max_bytes, listen_scope=scope)
     # `handler_cancellation`: a client that disconnects ends the wait of its request.
     guard = health.MetricsGuard(deployment.gateway, authenticator.tokens)
     phone = PhoneRoutes(settings, deployment, authenticator, routes.waiting)
@@ -134,7 +126,8 @@ async def running_gateway(
     background = Background()
     parts = AsyncExitStack()
     try:
-        for name, work in (("feed", feed.run()), ("probe", probe.run()), ("agent hosts", hosts.run())):
+        works = (("feed", feed.run()), ("probe", probe.run()), ("agent hosts", hosts.run()))
+        for name, work in (*works, ("call-backs", callbacks.run())):
             await parts.enter_async_context(background.running(name, work))
         await runner.setup()
         site = web.TCPSite(runner, deployment.gateway_bind, deployment.gateway_port)
@@ -155,6 +148,37 @@ async def running_gateway(
         history.close()
         broker.close()
         await redis.aclose()
+
+
+async def _accepted_redis(deployment: Deployment) -> BusClient:
+    """Raises ConfigError."""
+    redis = connect(deployment.redis_url, namespace=deployment.namespace)
+    try:
+        await require_accepted(redis)
+        await require_queue(deployment)
+    except ConfigError:
+        await redis.aclose()
+        raise
+    return redis
+
+
+def _call_service(
+    settings: Settings, redis: Redis, feed: Feed, doorbell: Doorbell, timeouts: AnswerTimeouts | None
+) -> CallService:
+    # A provider with an account needs the public address; for a mock carrier elsewhere the worker checks it.
+    needs_address = settings.is_tunnelled and settings.capabilities.has_account
+    return CallService(
+        settings=settings,
+        log=RedisCallLog(redis),
+        live=LiveCalls(redis),
+        feed=feed,
+        doorbell=doorbell,
+        workers=Membership(redis),
+        idempotency=Idempotency(redis),
+        public_address=RedisPublicAddress(redis) if needs_address else None,
+        operations=Operations(redis),
+        timeouts=timeouts,
+    )
 
 
 def _app(routes: "_Endpoints", probes: list[web.RouteDef], largest: int) -> web.Application:

@@ -12,12 +12,13 @@ from typing import Final
 
 from redis.asyncio import Redis
 
+from gateway.live import LiveView
 from voicecall.api import results
 from voicecall.api.frames import event_frame
 from voicecall.api.params import SubscribeParams
 from voicecall.bus.feed.feed import Feed, FeedEntry, FeedTrimmed
 from voicecall.bus.feed.follower import recent
-from voicecall.errors import BusError
+from voicecall.errors import BusError, InvalidRequest
 
 __all__ = ["Feeds"]
 
@@ -29,12 +30,22 @@ Send = Callable[[bytes], Awaitable[None]]
 
 
 class Feeds:
-    def __init__(self, redis: Redis, feed: Feed) -> None:
+    """`live`: the other view, for chats."""
+
+    def __init__(self, redis: Redis, feed: Feed, live: LiveView) -> None:
         self._redis = redis
         self._feed = feed
+        self._live = live
+
+    def check(self, params: SubscribeParams) -> None:
+        """Raises InvalidRequest for a view that is not offered."""
+        if params.view == "live" and not self._live.is_enabled:
+            raise InvalidRequest("view: live is off; set live.enabled to true")
 
     async def follow(self, params: SubscribeParams, send: Send) -> None:
         """Send items until cancelled, or until `send` raises."""
+        if params.view == "live":
+            await self._live.follow(params, send)
         at = params.since
         if at is None and params.last > 0:
             at = await self._send_recent(params, send)

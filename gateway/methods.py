@@ -9,12 +9,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from voicecall.api import params as p
 from voicecall.api.results import CallRecord
 from voicecall.api.steering import SteerMode
 from voicecall.service import CallRequest, CallService
+from voicecall.service.callbacks import CallbackService
 from voicecall.service.history import ForgetCounts, History
 from voicecall.service.inspection import Inspection
+from voicecall.service.reports import ReportQueries
 
 __all__ = ["HANDLERS", "Handler", "Payload", "Services"]
 
@@ -30,6 +34,8 @@ class Services:
     calls: CallService
     history: History
     inspection: Inspection
+    reports: ReportQueries
+    callbacks: CallbackService
 
 
 Handler = Callable[[Services, Any], Awaitable[Payload]]
@@ -48,6 +54,7 @@ async def _initiate(services: Services, params: p.InitiateParams | p.StartParams
         brief=None if brief is None else brief.for_call(),
         voicemail_message="" if brief is None else brief.voicemail_message.strip(),
         max_duration_s=None if brief is None else brief.max_duration_seconds,
+        report_schema="" if params.report is None else orjson.dumps(params.report.form).decode(),
     )
     return {"callId": await services.calls.initiate(request, params.idempotency_key), "initiated": True}
 
@@ -156,6 +163,32 @@ async def _dead(services: Services, params: p.DeadParams) -> Payload:
     return await services.inspection.dead(params.last)
 
 
+async def _report(services: Services, params: p.ReportParams) -> Payload:
+    report = await services.reports.get(params.call_id, wait_s=params.wait_ms / 1000)
+    if report is not None:
+        return {"found": True, "ready": True, "report": report}
+    return {"found": await services.reports.is_known(params.call_id), "ready": False}
+
+
+async def _callbacks(services: Services, _params: p.CallbacksParams) -> Payload:
+    return {"callbacks": await services.callbacks.list()}
+
+
+async def _callback_add(services: Services, params: p.CallbackAddParams) -> Payload:
+    return await services.callbacks.add(
+        params.to,
+        params.message,
+        at=None if params.at is None else params.at / 1000,
+        brief=params.brief,
+        source=params.call_id or "",
+        idempotency_key=params.idempotency_key,
+    )
+
+
+async def _callback_cancel(services: Services, params: p.CallbackCancelParams) -> Payload:
+    return {"cancelled": await services.callbacks.cancel(params.callback_id)}
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     "voicecall.initiate": _initiate,
     "voicecall.start": _initiate,
@@ -174,4 +207,8 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "voicecall.processes": _processes,
     "voicecall.doctor": _doctor,
     "voicecall.dead": _dead,
+    "voicecall.report": _report,
+    "voicecall.callbacks": _callbacks,
+    "voicecall.callback.add": _callback_add,
+    "voicecall.callback.cancel": _callback_cancel,
 }

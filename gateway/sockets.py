@@ -202,6 +202,7 @@ class ClientSocket:
             return
         self._rpc.admit(self._authenticated(), SUBSCRIBE.scope)
         params = validated(SUBSCRIBE.params, request.params)
+        self._feeds.check(params)
         async with self._changing:
             # A new subscription replaces the older one of its name.
             await self._end_subscription(params.subscription)

@@ -37,6 +37,7 @@ _QUICK: Final = (
     *("project/test_imports.py", "project/test_language.py", "project/test_locks.py", "project/test_quick.py"),
     *("ingress/test_limits.py", "ingress/test_order_of_frames.py", "ingress/test_pending.py"),
     *("ingress/test_playout.py", "ingress/test_silence_batcher.py"),
+    "reports/*",
     *("settings/test_legacy.py", "settings/test_load.py", "settings/test_numbers.py", "settings/test_offline.py"),
     *("settings/test_sources.py", "settings/test_voicemail.py"),
     *("speech/test_plain.py", "speech/test_read_aloud.py", "speech/test_sentences.py", "speech/test_vad.py"),

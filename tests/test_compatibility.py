@@ -17,6 +17,10 @@ _VERDICTS = {"works", "better", "accepted", "refused"}
 _OFFERED = {"works", "better", "accepted"}
 _ADDED = (
     "archive.",
+    "callbacks.",
+    "live.",
+    "numbers.*.reportSchema",
+    "reports.",
     "voicemail.message",
     "secrets.",
     "tts.fallbacks",

@@ -17,6 +17,7 @@ __all__ = [
     "ARCHIVED",
     "ARCHIVE_PRUNED",
     "BUILD",
+    "CALLBACKS",
     "CALLS",
     "CALLS_ACTIVE",
     "CALL_SECONDS",
@@ -45,6 +46,7 @@ __all__ = [
     "RECONCILED",
     "REGISTRY",
     "REPLAYS",
+    "REPORTS",
     "RPC",
     "RPC_SECONDS",
     "SHED",
@@ -166,6 +168,8 @@ TTS_REWORDED: Final = _counter(
 )
 
 ARCHIVED: Final = _counter("archive", "Ended calls, by result of archiving", "result")
+REPORTS: Final = _counter("reports", "Reports of calls and their deliveries, by result", "result")
+CALLBACKS: Final = _counter("callbacks", "Call-backs, by what became of them", "result")
 ARCHIVE_PRUNED: Final = _counter("archive_pruned", "Archived calls deleted after their retention")
 
 # --- gateway, and all processes -----------------------------------------------------------------------------------

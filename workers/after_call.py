@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from voicecall.archive import CallArchive, JsonLinesFile, ended_record, replayed, turns_of
 from voicecall.bus.ended import RETENTION_S, ArchiveClaim, ArchiveResult
+from voicecall.bus.reports import Reports
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId
 from voicecall.call.state import Call
@@ -100,6 +101,9 @@ class AfterCall:
         _log.info("archive tidied", extra={"pruned": pruned, "retention_s": self._retention_s})
 
     def _keep(self, call: CallId, claim: ArchiveClaim) -> None:
+        if self._settings.reports.enabled:
+            # First: an archive that is down does not delay reports. The call stays due until all of this is done.
+            self._on_node(lambda node: Reports(node.redis).schedule(call, self._settings.reports.settle_sec))
         events, history, state = self._on_node(lambda node: _read(node, call))
         if state is not None:
             if claim.first:

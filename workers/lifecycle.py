@@ -28,6 +28,7 @@ from workers.adapters import open_ports
 from workers.after_call import AfterCall
 from workers.loop_thread import LoopThread
 from workers.node import Node, Parts
+from workers.reporting import reporting
 from workers.supervisor import ActivationResult
 
 __all__ = ["Lifecycle"]
@@ -139,6 +140,7 @@ class Lifecycle(Middleware):
             slots=deployment.worker_slots,
             health=deployment.worker_health,
             metrics_tokens=metrics_tokens(deployment),
+            beside=lambda parts: reporting(parts, settings),
         )
         thread.call(node.start(redis_timeout_s=redis_timeout_s), timeout_s=redis_timeout_s + _BOOT_S)
         self._thread, self._node, self._after_call_jobs = thread, node, after_call

@@ -7,10 +7,10 @@ sweepers have it activate calls. Knows the bus by name, and carriers, speech and
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from dramatiq import Broker, Message
 from redis.asyncio import Redis
@@ -80,7 +80,8 @@ class Node:
 
     `namespace`: as for `connect`. `slots`: calls active here at most. `health`: the address at which to answer probes;
     `metrics_tokens`: the bearer tokens that may read `/metrics` there, when it is not on loopback.
-    `hand_over_timeout_s`: how long a call may wait for a turn boundary when this node stops.
+    `hand_over_timeout_s`: how long a call may wait for a turn boundary when this node stops. `beside`: runs as long as
+    the node, with its parts.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Node:
         health: ListenAddress | None = None,
         metrics_tokens: tuple[str, ...] = (),
         hand_over_timeout_s: float = 5.0,
+        beside: Callable[["Parts"], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self.id = name
         self._redis_url = redis_url
@@ -107,6 +109,7 @@ class Node:
         self._health = health
         self._metrics_tokens = metrics_tokens
         self._hand_over_timeout_s = hand_over_timeout_s
+        self._beside = beside
         self._background = Background(stop_process)
         self._parts: Parts | None = None
         self._opened = AsyncExitStack()
@@ -218,6 +221,8 @@ class Node:
         await opening.enter_async_context(running("archive sweeper", parts.archive_sweeper.run()))
         await opening.enter_async_context(running("heartbeat", self._write_heartbeat(parts)))
         await opening.enter_async_context(running("refresh", _refresh(parts)))
+        if self._beside is not None:
+            await opening.enter_async_context(running("reports", self._beside(parts)))
         if self._health is not None:
             probes = health.serving(self._health, lambda: self._unready(parts), tokens=self._metrics_tokens)
             await opening.enter_async_context(probes)

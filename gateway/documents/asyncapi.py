@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from gateway.documents.shapes import Shapes, described, ref, request_of, result_of
 from voicecall.api.methods import METHODS, SOCKET_METHODS
-from voicecall.api.results import FeedItem, Gap, Hello
+from voicecall.api.results import FeedItem, Gap, Hello, LiveUpdate
 
 __all__ = ["asyncapi"]
 
@@ -23,7 +23,7 @@ _ABOUT: Final = (
 def asyncapi() -> dict[str, Any]:
     methods = (*METHODS, *SOCKET_METHODS)
     models: list[type[BaseModel]] = [model for method in methods for model in (method.params, method.result)]
-    shapes = Shapes([*models, Hello, FeedItem, Gap])
+    shapes = Shapes([*models, Hello, FeedItem, LiveUpdate, Gap])
     schemas = {**described(shapes, METHODS), **_of_sockets(shapes), **_events(shapes)}
     received = [name for name in schemas if name.endswith(".request")]
     sent = [name for name in schemas if name.endswith((".result", ".event"))]
@@ -75,7 +75,7 @@ def _events(shapes: Shapes) -> dict[str, Any]:
             },
             "required": ["type", "event", "subscription", "payload"],
         }
-        for event, payload in (("voicecall.feed", FeedItem), ("voicecall.gap", Gap))
+        for event, payload in (("voicecall.feed", FeedItem), ("voicecall.live", LiveUpdate), ("voicecall.gap", Gap))
     }
 
 

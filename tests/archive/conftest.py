@@ -21,7 +21,7 @@ def postgres() -> Iterator[Postgres]:
 def empty_postgres(postgres: Postgres) -> Postgres:
     engine = create_engine(postgres.url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.begin() as connection:
-        connection.execute(text("DROP TABLE IF EXISTS archive_version, lines, turns, calls"))
+        connection.execute(text("DROP TABLE IF EXISTS archive_version, lines, turns, reports, calls"))
     engine.dispose()
     return postgres
 

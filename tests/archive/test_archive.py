@@ -334,3 +334,19 @@ def test_without_its_package_postgresql_says_what_to_install() -> None:
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert "pip install 'voicecall[postgres]'" in said
+
+
+def test_a_report_is_kept_once_and_goes_with_its_call(archive: CallArchive) -> None:
+    """By retention and by deletion, also where the call itself is not archived."""
+    one, other, alone = (CallId(call_id(number)) for number in (1, 2, 3))
+    archive.put(record(1))
+    for call, at in ((one, 5_000), (one, 6_000), (other, 5_000), (alone, 1_800_000_000_000)):
+        archive.put_report(call, {"callId": call, "at": at})
+    assert archive.get_report(one) == {"callId": one, "at": 5_000}
+    assert archive.delete(one)
+    assert not archive.delete(other)
+    assert [archive.get_report(call) for call in (one, other)] == [None, None]
+    archive.put_report(other, {"callId": other, "at": 5_000})
+    archive.prune(1_760_000_000.0)
+    assert archive.get_report(other) is None
+    assert archive.get_report(alone) is not None

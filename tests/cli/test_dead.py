@@ -17,6 +17,7 @@ from voicecall.bus.connection import connect
 from voicecall.bus.dead import DeadLetters
 from voicecall.bus.entries import UndecodableEntry
 from voicecall.bus.log import RedisCallLog
+from voicecall.bus.reports import Reports
 from voicecall.bus.scripts import Scripts
 from voicecall.call.ids import CallId, Seq
 from voicecall.cli import app
@@ -106,3 +107,20 @@ def test_an_unknown_or_hostile_letter_is_not_found(server: RedisServer, letter: 
         status, printed, why = run(server, command, "--", letter)
         assert (status, printed) == (1, None)
         assert why.startswith("NOT_FOUND")
+
+
+def test_a_report_that_was_given_up_is_delivered_again(server: RedisServer) -> None:
+    """Also of a call that has ended, as every report's has; the letter goes when the report is due."""
+
+    async def give_up(redis: Redis) -> None:
+        await redis.flushall()
+        reports = Reports(redis)
+        await reports.put(CALL, {"reportId": "report_1", "at": 1}, "completed", 1.0)
+        await reports.give_up(CALL, "the receiver answered 500")
+
+    with_redis(server, give_up)
+    [letter] = run(server, "list")[1]["letters"]
+    assert letter["reason"] == "report: the receiver answered 500"
+    assert run(server, "retry", letter["id"]) == (0, {"success": True, "callId": CALL}, "")
+    assert run(server, "list")[1]["letters"] == []
+    assert with_redis(server, lambda redis: Reports(redis).due(5, hold_s=60.0)) == (CALL,)

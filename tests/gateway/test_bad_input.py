@@ -35,6 +35,10 @@ GOOD: dict[str, dict[str, Any]] = {
     "voicecall.processes": {},
     "voicecall.doctor": {},
     "voicecall.dead": {},
+    "voicecall.report": {"callId": ID},
+    "voicecall.callbacks": {},
+    "voicecall.callback.add": {"to": "+15550001234", "message": "Hi"},
+    "voicecall.callback.cancel": {"callbackId": "none"},
 }
 SHAPES = {method.name: (method.params, GOOD[method.name]) for method in METHODS if method.name in GOOD}
 BAD_IDS = [
@@ -80,7 +84,7 @@ async def test_missing_and_unknown_parameters_are_named(system: System, method: 
     assert (status, frame["error"]["message"]) == (400, "colour: there is no such parameter")
 
 
-NOWHERE = {method: {"to": "nowhere"} for method in ("voicecall.initiate", "voicecall.start")}
+NOWHERE = {method: {"to": "nowhere"} for method in ("voicecall.initiate", "voicecall.start", "voicecall.callback.add")}
 """Any text is a valid message; an invalid number prevents the call."""
 HOSTILE = [
     *BAD_IDS,
@@ -128,7 +132,7 @@ async def _contents(system: System) -> set[bytes]:
 
 def _is_valid_and_unknown(method: str, status: int, frame: dict[str, Any]) -> bool:
     """The value is valid and what it names does not exist, or a query without it is allowed."""
-    queries = {f"voicecall.{name}" for name in ("status", "history", "latency", "events", "dead")}
+    queries = {f"voicecall.{name}" for name in ("status", "history", "latency", "events", "dead", "report")}
     return (status, frame.get("error", {}).get("code")) == (404, "NOT_FOUND") or (status == 200 and method in queries)
 
 

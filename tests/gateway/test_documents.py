@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from tests.archive.records import record
 from tests.fakes.redis_server import RedisServer
 from tests.gateway.conftest import TOKEN, System, stack
 from tests.gateway.test_bad_input import GOOD
+from tests.gateway.test_reports import REPORT
 from voicecall.api.methods import METHODS
 from voicecall.archive import CallArchive
+from voicecall.bus.reports import Reports
 from voicecall.call.ids import CallId
 
 READER = "a-token-that-only-reads"
@@ -152,6 +155,11 @@ async def test_real_answers_are_those_that_are_described(system: System) -> None
     assert (await ask("voicecall.processes"))["processes"]
     await ask("voicecall.doctor")
     await ask("voicecall.dead")
+    await Reports(system.redis).put(CallId(call), {**REPORT, "callId": call}, "completed", 1.0)
+    assert (await ask("voicecall.report", callId=call))["ready"]
+    added = await ask("voicecall.callback.add", to="+15550001234", message="Hi", at=round(time.time() * 1000) + 900_000)
+    assert (await ask("voicecall.callbacks"))["callbacks"]
+    await ask("voicecall.callback.cancel", callbackId=added["callbackId"])
     await ask("voicecall.forget", callId=call)
     assert seen == {method.name for method in METHODS}
 

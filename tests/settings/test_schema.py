@@ -20,7 +20,7 @@ from voicecall.settings.reading.unsupported import NOT_OFFERED
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
-CHOSEN = {"numbers": "+15550001001", "providers": "main"}
+CHOSEN = {"numbers": "+15550001001", "providers": "main", "rates": "deepgram"}
 REFERENCE = {"source": "env", "provider": "default", "id": "NAME"}
 VALUES: list[Any] = [
     None, True, 0, 1, 2.0, 0.5, -1, 1500, 70_000, "", " ", "x y", "word", "/path", "/a?b", "https://h.example/v1",

@@ -23,6 +23,7 @@ _GOOD: list[dict[str, Any]] = [
     {"action": "steer_call", "callId": "x", "message": "Be brief.", "mode": "ask"},
     {"action": "end_call", "callId": "x"},
     {"action": "get_status", "callId": "x"},
+    {"action": "get_report", "callId": "x", "waitMs": 1000},
 ]
 _LEGACY: list[dict[str, Any]] = [{"to": "+15550001234", "message": "Hello"}, {"mode": "status", "sid": "x"}, {}]
 _BAD: list[dict[str, Any]] = [
@@ -106,8 +107,8 @@ def test_both_schemas_are_valid_and_describe_each_parameter() -> None:
 
 
 def test_the_documented_actions_are_all_there() -> None:
-    """Those of OpenClaw's tool."""
-    assert {
+    """Those of OpenClaw's tool, and what came of a call."""
+    of_openclaw = {
         "initiate_call",
         "continue_call",
         "speak_to_user",
@@ -115,7 +116,8 @@ def test_the_documented_actions_are_all_there() -> None:
         "get_status",
         "send_dtmf",
         "steer_call",
-    } == set(ACTIONS)
+    }
+    assert {*of_openclaw, "get_report"} == set(ACTIONS)
 
 
 @given(

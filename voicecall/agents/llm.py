@@ -187,7 +187,7 @@ class ChatModel(Agent):
             else:
                 calls += stream.calls
                 if stream.tokens:
-                    question.on_usage(Usage(stream.tokens, is_estimate=False))
+                    question.on_usage(Usage(stream.tokens, is_estimate=False, prompt=stream.prompt_tokens))
                 return
             await asyncio.sleep(pause_s)
 

@@ -13,6 +13,7 @@ import aiohttp
 from voicecall.agents.demo import DemoAgent
 from voicecall.agents.echo import EchoAgent
 from voicecall.agents.fallback import FallbackAgent, probe_of
+from voicecall.agents.json_model import WholeAnswers
 from voicecall.agents.llm import ChatModel
 from voicecall.agents.remote import HostAgent, agent_named, asks_hosts
 from voicecall.breaker import Breakers
@@ -20,7 +21,7 @@ from voicecall.failover import Provider
 from voicecall.ports import Agent, AgentHosts
 from voicecall.settings import ResponseFallback, Settings
 
-__all__ = ["agent_for"]
+__all__ = ["agent_for", "whole_answers_for"]
 
 
 def agent_for(
@@ -49,6 +50,27 @@ def agent_for(
         probe = probe_of(agent) if isinstance(agent, ChatModel) else None
         agents.append(Provider(name, agent, breaker=breaker, probe=probe))
     return FallbackAgent(agents)
+
+
+def whole_answers_for(settings: Settings, http: aiohttp.ClientSession) -> tuple[WholeAnswers, ...]:
+    """The configured models that can answer beside a call, in their order; none where only hosts or `demo` answer."""
+    main = {
+        "model": settings.response_model,
+        "baseUrl": settings.response_base_url,
+        "apiKey": settings.response_api_key,
+    }
+    wanted = dict.fromkeys((ResponseFallback.model_validate(main), *settings.response_fallbacks))
+    return tuple(
+        WholeAnswers(
+            http,
+            base_url=each.base_url or settings.response_base_url,
+            api_key=each.api_key,
+            model=each.model.partition("/")[2] or each.model,
+            connect_s=settings.response_connect_timeout_ms / 1000,
+        )
+        for each in wanted
+        if not asks_hosts(each.model) and each.model.partition("/")[0] not in {"demo", "echo"}
+    )
 
 
 class _Build:

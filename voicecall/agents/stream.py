@@ -51,7 +51,7 @@ class ModelStream:
     """One answer. Its methods raise ServiceError for an error object of the service and for data outside the protocol.
 
     `finished`: a finish reason or a whole body was read, so the answer was not cut off. `done`: nothing follows.
-    `tokens`: of prompt and answer together, where the service reports them, else 0.
+    `tokens`: of prompt and answer together, where the service reports them, else 0; `prompt_tokens`: of the prompt.
     `is_refusal`: the text so far says that the model will not answer. `is_filtered`: the service withheld the rest.
     """
 
@@ -59,7 +59,7 @@ class ModelStream:
         self.calls: list[ToolCall] = []
         self.finished = False
         self.done = False
-        self.tokens = 0
+        self.tokens = self.prompt_tokens = 0
         self.is_refusal = False
         self.is_filtered = False
         self._places: dict[int, int] = {}  # in `calls`, by the index that the service gave
@@ -126,7 +126,8 @@ class ModelStream:
     def _read_chunk(self, chunk: dict[str, Any]) -> str:
         if chunk.get("error") or chunk.get("object") == "error":
             raise _failed(error_code(chunk))
-        self.tokens = _tokens_of(chunk.get("usage")) or self.tokens
+        self.tokens = _tokens_of(chunk.get("usage"), "total_tokens") or self.tokens
+        self.prompt_tokens = _tokens_of(chunk.get("usage"), "prompt_tokens") or self.prompt_tokens
         choice = self._choice(chunk)
         reason = choice.get("finish_reason")
         if choice.get("error") or reason == "error":
@@ -260,8 +261,8 @@ def _index_of(value: Any) -> int | None:
     return int(value) if is_number else None  # the others are what JSON has not: NaN and the infinities
 
 
-def _tokens_of(usage: Any) -> int:
-    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
+def _tokens_of(usage: Any, kind: str) -> int:
+    tokens = usage.get(kind) if isinstance(usage, dict) else None
     return tokens if isinstance(tokens, int) and 0 < tokens < _MOST_TOKENS else 0
 
 

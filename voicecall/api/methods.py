@@ -12,6 +12,9 @@ from voicecall.api import params, results
 from voicecall.api.scopes import Scope
 
 __all__ = [
+    "CALLBACKS",
+    "CALLBACK_ADD",
+    "CALLBACK_CANCEL",
     "CONTINUE",
     "CONTINUE_RESULT",
     "CONTINUE_START",
@@ -27,6 +30,7 @@ __all__ = [
     "METHODS",
     "PROCESSES",
     "REGISTER",
+    "REPORT",
     "SOCKET_METHODS",
     "SPEAK",
     "START",
@@ -171,6 +175,34 @@ DEAD: Final = Method(
     result=results.DeadLetters,
     scope=Scope.READ,
 )
+REPORT: Final = Method(
+    name="voicecall.report",
+    summary="The report of one call that has ended; may wait for it.",
+    params=params.ReportParams,
+    result=results.ReportAnswer,
+    scope=Scope.READ,
+)
+CALLBACKS: Final = Method(
+    name="voicecall.callbacks",
+    summary="The call-backs that wait, and those of the last week.",
+    params=params.CallbacksParams,
+    result=results.Callbacks,
+    scope=Scope.READ,
+)
+CALLBACK_ADD: Final = Method(
+    name="voicecall.callback.add",
+    summary="Place a call later, at most once, outside of the number's quiet hours.",
+    params=params.CallbackAddParams,
+    result=results.CallbackAdded,
+    scope=Scope.WRITE,
+)
+CALLBACK_CANCEL: Final = Method(
+    name="voicecall.callback.cancel",
+    summary="Do not place a call-back that waits.",
+    params=params.CallbackCancelParams,
+    result=results.CallbackCancelled,
+    scope=Scope.WRITE,
+)
 METHODS: Final[tuple[Method[Any, Any], ...]] = (
     INITIATE,
     START,
@@ -189,6 +221,10 @@ METHODS: Final[tuple[Method[Any, Any], ...]] = (
     PROCESSES,
     DOCTOR,
     DEAD,
+    REPORT,
+    CALLBACKS,
+    CALLBACK_ADD,
+    CALLBACK_CANCEL,
 )
 
 SUBSCRIBE: Final = Method(

@@ -28,9 +28,13 @@ from voicecall.api.limits import KEYS, LONGEST_KEY, LONGEST_MESSAGE, LONGEST_STE
 from voicecall.api.steering import SteerMode
 from voicecall.call.events import EndReason, Mode
 from voicecall.call.ids import E164, CallId, is_call_id
+from voicecall.call.json_schema import problem_of
 from voicecall.call.numbers import NotANumber, read_number
 
 __all__ = [
+    "CallbackAddParams",
+    "CallbackCancelParams",
+    "CallbacksParams",
     "ContinueParams",
     "ContinueResultParams",
     "DeadParams",
@@ -45,6 +49,8 @@ __all__ = [
     "Params",
     "ProcessesParams",
     "RegisterParams",
+    "ReportParams",
+    "ReportRequest",
     "SpeakParams",
     "StartParams",
     "StatusParams",
@@ -128,6 +134,13 @@ _Mode = Annotated[Mode, Strict(strict=False)]
 _EndReason = Annotated[EndReason, Strict(strict=False)]
 
 
+def _schema(value: dict[str, Any]) -> dict[str, Any]:
+    problem = problem_of(value)
+    if problem:
+        raise PydanticCustomError("report-schema", "{problem}", {"problem": problem})
+    return value
+
+
 class Params(BaseModel):
     """The parameters of a method. Null counts as left out, and so does a blank text.
 
@@ -150,6 +163,16 @@ class Params(BaseModel):
         return without_absent(values, cls.blank_matters)
 
 
+class ReportRequest(BaseModel):
+    """What the report of a call is to say beside its facts."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    form: Annotated[dict[str, Any], AfterValidator(_schema)] = Field(
+        alias="schema", description="JSON Schema of the report's `data`, which a model fills from what was heard."
+    )
+
+
 class _CallOptions(Params):
     blank_matters = frozenset({"idempotencyKey"})
 
@@ -162,6 +185,7 @@ class _CallOptions(Params):
         default=None, description="Keys pressed after the answer, before the message; in conversations only."
     )
     brief: Brief | None = Field(default=None, description="The purpose of the call, for its agent.")
+    report: ReportRequest | None = Field(default=None, description="What its report is to say beside its facts.")
     idempotency_key: _Key | None = Field(default=None, description="At most one phone call is placed per key and day.")
 
 
@@ -281,15 +305,45 @@ class ForgetParams(Params):
         return self
 
 
+class ReportParams(Params):
+    call_id: _CallId
+    wait_ms: Annotated[int, Field(ge=0, le=600_000)] = Field(
+        default=0, description="How long to wait for a report that is not made yet."
+    )
+
+
+class CallbacksParams(Params):
+    """The call-backs that wait, or were over within a week."""
+
+
+class CallbackAddParams(Params):
+    """A call to be placed later, at most once."""
+
+    blank_matters = frozenset({"idempotencyKey"})
+
+    to: _Number
+    message: _Text = Field(description="What is said first.")
+    at: _Ms | None = Field(default=None, description="When; default: now. Quiet hours of the number are left out.")
+    brief: Brief | None = Field(default=None, description="The purpose of the call, for its agent.")
+    call_id: _CallId | None = Field(default=None, description="The call on which it was promised.")
+    idempotency_key: _Key | None = Field(default=None, description="One call-back for each key.")
+
+
+class CallbackCancelParams(Params):
+    callback_id: _Name
+
+
 class SubscribeParams(Params):
     """`since`: the id of the last item received. `last`: the number of newest items to begin with.
 
-    `subscription` names one of several subscriptions of a socket; a new one replaces the older one of its name.
+    `subscription` names one of several subscriptions of a socket; a new one replaces the older one of its name. `view`:
+    every event, or with `live` the newest lines of live calls, now and then.
     """
 
     blank_matters = frozenset({"callId", "since"})
 
     subscription: _Name = "feed"
+    view: Literal["events", "live"] = "events"
     since: _FeedId | None = None
     last: Annotated[int, Field(ge=0, le=1000)] = 0
     call_id: _CallId | None = None

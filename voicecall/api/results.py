@@ -15,13 +15,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from voicecall.api.errors import STATUS_OF_CODE
-from voicecall.call.events import EndReason, Event, Failover, Mode
+from voicecall.call.events import Billed, EndReason, Event, Failover, Mode
 from voicecall.call.ids import CallId
+from voicecall.call.outcome import ReachedBy
+from voicecall.call.outcome import Result as CallOutcome
 from voicecall.call.state import Call, Direction, Party, Phase
 
 __all__ = [
     "CallFacts",
     "CallRecord",
+    "CallbackAdded",
+    "CallbackCancelled",
+    "CallbackFacts",
+    "Callbacks",
     "Continued",
     "DeadLetterFacts",
     "DeadLetters",
@@ -41,12 +47,17 @@ __all__ = [
     "Initiated",
     "Latency",
     "LatencyStage",
+    "LiveLine",
+    "LiveUpdate",
     "Operation",
     "OperationResult",
     "ProcessFacts",
     "Processes",
     "ProviderFailover",
     "Registered",
+    "Report",
+    "ReportAnswer",
+    "ReportFact",
     "Result",
     "Steered",
     "Subscribed",
@@ -59,10 +70,14 @@ __all__ = [
 
 _INTERNAL: Final = frozenset(
     {"at", "request", "turn_token", "stream", "ingress", "policy", "effect", "requester", "opening_digits", "brief"}
+    | {"report_schema", "tokens"}
 )
 """Event fields that the feed leaves out. Request ids and stream names would let a reader answer for another (attack
 79);
 the brief is for the agent alone; keys may be a PIN."""
+
+
+_REPORTED: Final = "Reported"  # the type of the feed's event that has a report
 
 
 class Result(BaseModel):
@@ -350,6 +365,7 @@ class FeedEvent(BaseModel):
     """One event of a call's log. The fields of its type (`text`, `digits`, `reason` …) are in `model_extra`.
 
     `PlaybackBegan` of a reply has `spans` and `tools`: what the wait for it was made of, as `turnSpans` of a record.
+    `Reported` has the `report` of an ended call; it is not in the log, so its `seq` is 0.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -384,6 +400,27 @@ class FeedItem(Result):
             "state": phase.value,
             "events": [FeedEvent.payload_of(seq, event) for seq, event in events],
         }
+
+
+class LiveLine(Result):
+    """What was said, as far as it was heard."""
+
+    timestamp: int
+    speaker: Annotated[str, _values(Party)]
+    text: str
+
+
+class LiveUpdate(Result):
+    """One call in the view `live`; replaces the update before. `omitted`: earlier lines that are left out."""
+
+    call_id: str
+    state: Annotated[str, _values(Phase)]
+    direction: Annotated[str, _values(Direction)]
+    from_: str = Field(alias="from")
+    to: str
+    started_at: int
+    lines: tuple[LiveLine, ...]
+    omitted: int
 
 
 class Events(Result):
@@ -447,6 +484,82 @@ class DeadLetters(Result):
     letters: tuple[DeadLetterFacts, ...]
 
 
+class ReportFact(Result):
+    """What the agent noted."""
+
+    name: str
+    value: str
+
+
+class Report(Result):
+    """What came of one call; made once, and never changed. See docs/reports.md."""
+
+    report_id: str
+    call_id: str
+    at: int
+    direction: Annotated[str, _values(Direction)]
+    provider: str
+    from_: str = Field(alias="from")
+    to: str
+    mode: Annotated[str, _values(Mode)]
+    agent_id: str
+    session_key: str | None = None
+    reached: bool
+    reached_by: Annotated[str, _values(ReachedBy)]
+    result: Annotated[str, _values(CallOutcome)]
+    end_reason: Annotated[str, _values(EndReason)] | None = None
+    detail: str | None = None
+    started_at: int
+    answered_at: int | None = None
+    ended_at: int | None = None
+    turns: int
+    facts: tuple[ReportFact, ...] = ()
+    promised: tuple[str, ...] = ()
+    data: dict[str, Any] | None = Field(default=None, description="By the schema that was asked for.")
+    unfilled: str | None = Field(default=None, description="Why there is no `data`, although it was asked for.")
+    cost: dict[str, Any] = Field(default_factory=dict, description="`parts`, and `total` where every part is known.")
+    transcript: tuple[dict[str, Any], ...] | None = None
+
+
+class ReportAnswer(Result):
+    """`found`: there is such a call, or its report. `ready`: here is the report."""
+
+    found: bool
+    ready: bool = False
+    report: Report | None = None
+
+
+class CallbackFacts(Result):
+    """One call-back. `call_id`: the call that was placed; `source_call_id`: the one that it follows from."""
+
+    callback_id: str
+    to: str
+    reason: str
+    state: str
+    due_at: int
+    made_at: int
+    source_call_id: str | None = None
+    call_id: str | None = None
+    detail: str | None = None
+
+
+class Callbacks(Result):
+    callbacks: tuple[CallbackFacts, ...]
+
+
+class CallbackAdded(Result):
+    """`due_at`: when it is placed: the time that was asked for, or the end of the number's quiet hours."""
+
+    callback_id: str
+    due_at: int
+
+
+class CallbackCancelled(Result):
+    """`cancelled` is false for one that is being placed, or is over."""
+
+    cancelled: bool
+
+
 class Gap(Result):
     """The items after `after` are no longer kept; the feed continues from now."""
 
@@ -473,7 +586,8 @@ class FailureFrame(Result):
 
 
 def _event(event: Event) -> dict[str, Any]:
-    record: dict[str, Any] = {"type": event.name, "at": _ms(event.at)}
+    is_report = isinstance(event, Billed) and event.report is not None
+    record: dict[str, Any] = {"type": _REPORTED if is_report else event.name, "at": _ms(event.at)}
     for field in fields(event):
         value = getattr(event, field.name)
         if field.name not in _INTERNAL and value is not None:

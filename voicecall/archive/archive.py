@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from voicecall.archive import rows
 from voicecall.archive.database import Database
 from voicecall.archive.latency import latency_summary
-from voicecall.archive.tables import calls, lines, turns
+from voicecall.archive.tables import calls, lines, reports, turns
 from voicecall.call.ids import E164, CallId, LegId, is_call_id, is_number
 from voicecall.errors import InvalidRequest
 
@@ -82,6 +82,21 @@ class CallArchive:
         """The newest call with this leg id of this carrier; None when there is none."""
         wanted = select(calls).where(calls.c.leg == leg, calls.c.provider == provider)
         return next(iter(self._found(_newest_first(wanted).limit(1))), None)
+
+    def put_report(self, call: CallId, report: Mapping[str, Any]) -> None:
+        """Store the report of a call; one that is stored already stays."""
+        row = {"call_id": call, "at": report["at"], "body": json.dumps(rows.cleaned(report))}
+        make = sqlite.insert if self._database.is_sqlite else postgresql.insert
+        with self._database.transaction() as connection:
+            connection.execute(make(reports).values(row).on_conflict_do_nothing(index_elements=[reports.c.call_id]))
+
+    def get_report(self, call: CallId) -> JsonRecord | None:
+        """The report of a call; None when there is none."""
+        with self._reading() as connection:
+            if connection is None:
+                return None
+            body = connection.execute(select(reports.c.body).where(reports.c.call_id == call)).scalar()
+        return None if body is None else dict(json.loads(body))
 
     def find(
         self,
@@ -148,6 +163,8 @@ class CallArchive:
                 old = select(calls.c.call_id).where(calls.c.ended_at < _ms(before)).limit(_BATCH)
                 found = [CallId(call) for call in connection.execute(old).scalars()]
             if not found:
+                with self._database.transaction() as connection:
+                    connection.execute(delete(reports).where(reports.c.at < _ms(before)))
                 return count
             count += len(self._delete(found))
 
@@ -206,6 +223,7 @@ class CallArchive:
             if not self._database.is_there:
                 break
             with self._database.transaction() as connection:
+                connection.execute(delete(reports).where(reports.c.call_id.in_(portion)))
                 which = delete(calls).where(calls.c.call_id.in_(portion)).returning(calls.c.call_id)
                 deleted += [CallId(call) for call in connection.execute(which).scalars()]
         # Also when nothing was deleted: an earlier call may have failed at this point.

@@ -1,4 +1,4 @@
-"""The tables of the archive (calls, transcript lines, turn times) and their version.
+"""The tables of the archive (calls, transcript lines, turn times, reports) and their version.
 
 Plain column types, so that SQLite and PostgreSQL store the same. Times are epoch milliseconds, as in the record.
 """
@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
-__all__ = ["METADATA", "VERSION", "calls", "lines", "turns", "versions"]
+__all__ = ["METADATA", "VERSION", "calls", "lines", "reports", "turns", "versions"]
 
 VERSION: Final = 1
 """Incremented when older builds can no longer read or write the tables."""
@@ -62,4 +62,13 @@ turns: Final = Table(
     Column("turn", Integer, nullable=False),
     Column("latency_ms", BigInteger),
     Column("listen_wait_ms", BigInteger),
+)
+
+reports: Final = Table(
+    "reports",
+    METADATA,
+    Column("call_id", String(36), primary_key=True),  # no reference: the call may be archived after its report
+    Column("at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),  # JSON
+    Index("reports_by_time", "at"),
 )

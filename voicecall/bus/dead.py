@@ -20,10 +20,10 @@ from voicecall.call.ids import CallId, Seq
 from voicecall.metrics import DEAD_LETTERS
 from voicecall.wire import pack_event
 
-__all__ = ["DeadLetter", "DeadLetters"]
+__all__ = ["BYTES_KEPT", "LETTERS_KEPT", "DeadLetter", "DeadLetters"]
 
-_KEPT: Final = 1_000
-_BYTES_KEPT: Final = 65_536
+LETTERS_KEPT: Final = 1_000
+BYTES_KEPT: Final = 65_536
 _ID: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}\Z")
 
 _logger = logging.getLogger(__name__)
@@ -57,8 +57,8 @@ class DeadLetters:
                 call,
                 item.seq,
                 item.reason,
-                item.data[:_BYTES_KEPT],
-                _KEPT,
+                item.data[:BYTES_KEPT],
+                LETTERS_KEPT,
             )
             if new:
                 _logger.error(

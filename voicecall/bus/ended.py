@@ -126,6 +126,10 @@ class EndedCalls:
     async def forget(self, *calls: CallId) -> dict[CallId, ForgetResult]:
         """Delete everything of these calls; a live one is marked, and deleted when it ends."""
         outcomes = {call: await self._forget(call, mark=True) for call in calls}
+        for call in calls:
+            with reaching_redis():
+                await self._redis.delete(self._keys.report(call))
+                await self._redis.zrem(self._keys.reports_due, call)
         await self.purge([call for call, outcome in outcomes.items() if outcome is not ForgetResult.LIVE])
         return outcomes
 

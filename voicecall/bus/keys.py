@@ -36,6 +36,14 @@ class Keys:
         """Sorted set of ended calls not yet archived; the score is the time at which a job should be started for it."""
         self.calls_kept = self._name("calls:kept")
         """Sorted set of archived calls; the score is the time until which they stay readable in Redis too."""
+        self.reports_due = self._name("reports:due")
+        """Sorted set of ended calls whose report is not made, delivered or archived; the score is when to go on."""
+        self.callbacks_due = self._name("callbacks:due")
+        """Sorted set of call-backs that are not placed yet; the score is when to try."""
+        self.callbacks_all = self._name("callbacks:all")
+        """Sorted set of call-backs, by when they were asked for; those that are gone go when it is read."""
+        self.callbacks_missed = self._name("callbacks:missed")
+        """Sorted set of the newest call-backs of missed calls, by time: their rate is limited."""
         self.feed = self._name("feed")
         """Capped stream of commits, and the channel on which each is published."""
         self.dead = self._name("dead")
@@ -111,6 +119,10 @@ class Keys:
         """Hash: effect id -> epoch that claimed it."""
         return self._of_call(call, "claims")
 
+    def report(self, call: CallId) -> str:
+        """Hash: report (JSON), tries and since of its delivery, delivered and archived once that is done."""
+        return self._of_call(call, "report")
+
     def node(self, name: NodeId) -> str:
         """Channel on which the node is nudged."""
         return f"{self.node_prefix}{name}"
@@ -138,6 +150,14 @@ class Keys:
     def leg(self, carrier: str, sid: LegId) -> str:
         """String: the call of this leg."""
         return self._name(f"leg:{carrier}:{sid}")
+
+    def callback(self, name: str) -> str:
+        """Hash: entry (JSON), state, due (ms), call and detail; expiring once it is over."""
+        return self._name(f"callback:{name}")
+
+    def callback_of(self, number: str) -> str:
+        """String: the call-back that waits for a missed caller. A digest, because it is a phone number."""
+        return self._name(f"callback-of:{digest(number).hex()}")
 
     def idem(self, key: str) -> str:
         """An API client's idempotency key; a digest, because the client chooses its length and content."""

@@ -7,7 +7,7 @@ the log stamps it. Audio is never an event, only facts about it.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Final, TypeAlias, get_args
+from typing import Any, ClassVar, Final, TypeAlias, get_args
 
 from voicecall.call.brief import CallBrief
 from voicecall.call.ids import E164, EffectId, Epoch, LegId, NodeId, RequestId, StreamId
@@ -43,6 +43,7 @@ __all__ = [
     "LegSeen",
     "LegStatus",
     "Mode",
+    "ModelTokens",
     "OnMachine",
     "Placed",
     "PlaybackBegan",
@@ -152,6 +153,14 @@ class Failover:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTokens:
+    """What a model's service has counted for one reply: tokens of the prompt and of the reply."""
+
+    prompt: int
+    reply: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Event:
     """Fields of every event. `name` is the event's name on the wire, in journals and in the feed."""
 
@@ -168,6 +177,7 @@ class Placed(_Event):
 
     `opening_digits` are sent when the call is answered, before the message. `requester`: session key of the
     conversation that placed the call and receives its summary. `request`: answered when the carrier takes the dial.
+    `report_schema`: JSON Schema (as JSON) of what its report is to say; "" for none.
     """
 
     name: ClassVar[str] = "Placed"
@@ -181,6 +191,7 @@ class Placed(_Event):
     requester: str = ""
     opening_digits: str = ""
     brief: CallBrief | None = None
+    report_schema: str = ""
     request: RequestId
     policy: CallPolicy = field(default_factory=CallPolicy)
 
@@ -296,7 +307,8 @@ class HungUp(_Event):
 class Billed(_Event):
     """What the carrier charges for the leg, as far as reported. Decides nothing; may come after the end.
 
-    `price` is the carrier's own decimal number, positive, in `currency` (ISO 4217).
+    `price` is the carrier's own decimal number, positive, in `currency` (ISO 4217). `report`: only in the feed, whose
+    readers see a `Reported` with it: the report of the ended call is made. In a field, which an earlier build ignores.
     """
 
     name: ClassVar[str] = "Billed"
@@ -304,6 +316,7 @@ class Billed(_Event):
     seconds: int | None = None
     price: str | None = None
     currency: str | None = None
+    report: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -521,11 +534,15 @@ class AgentSaid(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentDone(_Event):
-    """The reply to `turn` is complete. `ends_call`: the agent hangs up when it was heard."""
+    """The reply to `turn` is complete. `ends_call`: the agent hangs up when it was heard.
+
+    `tokens`: what it has cost, where the service reports that.
+    """
 
     name: ClassVar[str] = "AgentDone"
     turn: int
     ends_call: bool = False
+    tokens: ModelTokens | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,8 @@
 The gateway validates the requests and chooses the default mode; its refusals are printed unchanged.
 """
 
+import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +21,10 @@ __all__ = ["call", "continue_", "dtmf", "end", "register", "speak", "start", "st
 
 _Key = Annotated[
     str | None, typer.Option("--idempotency-key", help="At most one phone call is placed per key.", metavar="KEY")
+]
+_ReportSchema = Annotated[
+    Path | None,
+    typer.Option("--report-schema", help="A file with the JSON Schema of the report's `data`.", metavar="FILE"),
 ]
 
 
@@ -48,10 +54,18 @@ def register(app: typer.Typer) -> None:
 
 
 def call(
-    message: Message, to: To = None, mode: ModeOption = None, idempotency_key: _Key = None, *, as_json: AsJson = False
+    message: Message,
+    to: To = None,
+    mode: ModeOption = None,
+    idempotency_key: _Key = None,
+    report_schema: _ReportSchema = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Place a call; prints its id when the carrier has accepted it."""
-    params = {"message": message, "to": to, "mode": mode, "idempotencyKey": idempotency_key}
+    params: dict[str, Any] = {"message": message, "to": to, "mode": mode, "idempotencyKey": idempotency_key}
+    if report_schema is not None:
+        params["report"] = {"schema": _schema_in(report_schema)}
     _print_id(request(INITIATE, params), as_json=as_json)
 
 
@@ -64,6 +78,15 @@ def start(
 ) -> None:
     """Place a call (the older name of `call`)."""
     _print_id(request(START, {"to": to, "message": message, "mode": mode}), as_json=as_json)
+
+
+def _schema_in(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}")
+    except ValueError:
+        fail(f"{file} is no JSON; write a JSON Schema, as in docs/reports.md")
 
 
 def continue_(message: Message, call_id: CallId = None, *, as_json: AsJson = False) -> None:

@@ -32,6 +32,7 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "status": ("status",),
     "tail": ("tail",),
     "history": ("history",),
+    "reports": ("report", "callbacks"),
     "latency": ("latency",),
     "replay": ("replay",),
     "setup": ("setup", "smoke"),

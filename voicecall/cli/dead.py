@@ -17,6 +17,7 @@ from rich.text import Text
 from voicecall.bus.connection import connect
 from voicecall.bus.dead import DeadLetter, DeadLetters
 from voicecall.bus.log import RedisCallLog
+from voicecall.bus.reports import LETTER, Reports
 from voicecall.bus.scripts import Scripts
 from voicecall.call.events import Event
 from voicecall.cli.display import pretty, safe
@@ -89,11 +90,14 @@ def show(letter: _Id, *, as_json: AsJson = False) -> None:
 
 
 def retry(letter: _Id, *, as_json: AsJson = False) -> None:
-    """Post the letter's event to its call again, and delete the letter.
+    """Post the letter's event to its call again, and delete the letter; a report is delivered again.
 
     For an event that this build can decode, or whose processing was fixed. Refused when the call has ended.
     """
     found = _found(letter)
+    if found.reason.startswith(LETTER):
+        _redeliver(found, as_json=as_json)
+        return
     event, why = _read(found)
     if event is None:
         fail(f"CONFLICT: {letter} cannot be decoded by this build either: {why}; drop it, or retry with another build")
@@ -111,6 +115,18 @@ def retry(letter: _Id, *, as_json: AsJson = False) -> None:
     if refusal := _with(post):
         fail(f"CONFLICT: the call of {letter} {refusal} (call {found.call}); drop the letter")
     print_result({"success": True, "callId": found.call}, "Posted again.", as_json=as_json)
+
+
+def _redeliver(found: DeadLetter, *, as_json: bool) -> None:
+    async def again(dead: DeadLetters, redis: Redis) -> bool:
+        if not await Reports(redis).redeliver(found.call):
+            return False
+        await dead.drop(found.id)
+        return True
+
+    if not _with(again):
+        fail(f"NOT_FOUND: the report of call {found.call} is not kept any more; drop the letter")
+    print_result({"success": True, "callId": found.call}, "Will be delivered again.", as_json=as_json)
 
 
 def drop(letter: _Id, *, as_json: AsJson = False) -> None:

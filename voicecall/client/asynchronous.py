@@ -19,6 +19,8 @@ from voicecall.api import methods
 from voicecall.api.brief import Brief
 from voicecall.api.methods import Method
 from voicecall.api.results import (
+    CallbackAdded,
+    CallbackFacts,
     CallRecord,
     DeadLetters,
     Diagnosis,
@@ -31,6 +33,7 @@ from voicecall.api.results import (
     Operation,
     OperationResult,
     Processes,
+    Report,
     Result,
 )
 from voicecall.client.connection import Connection
@@ -77,11 +80,13 @@ class AsyncVoicecall:
         brief: Brief | None = None,
         idempotency_key: str | None = None,
         wait: Literal["answered"] | None = None,
+        report_schema: dict[str, Any] | None = None,
     ) -> str:
         """Place a call; returns its id when the carrier has accepted the dial. `to` None: the configured `toNumber`.
 
         `mode`: "notify" or "conversation". At most one phone call is placed per `idempotency_key`. `wait`: "answered"
-        returns when the call is answered, and raises Refused when it ends before that.
+        returns when the call is answered, and raises Refused when it ends before that. `report_schema`: JSON Schema of
+        the `data` of its report.
         """
         if wait not in {None, "answered"}:
             raise ValueError(f'wait: {wait!r} is not "answered"')
@@ -94,6 +99,7 @@ class AsyncVoicecall:
             requesterSessionKey=requester_session_key,
             dtmfSequence=dtmf_sequence,
             brief=brief,
+            report=None if report_schema is None else {"schema": report_schema},
             idempotencyKey=idempotency_key,
         )
         if wait is not None:
@@ -227,6 +233,39 @@ class AsyncVoicecall:
     async def dead(self, last: int | None = None) -> DeadLetters:
         """The newest dead letters, without their bytes."""
         return await self._ask(methods.DEAD, last=last)
+
+    async def report(self, call_id: str, *, wait_ms: int | None = None) -> Report | None:
+        """What came of a call that has ended; None when there is no report within `wait_ms`."""
+        return (await self._ask(methods.REPORT, callId=call_id, waitMs=wait_ms)).report
+
+    async def callbacks(self) -> tuple[CallbackFacts, ...]:
+        """The call-backs that wait, and those of the last week."""
+        return (await self._ask(methods.CALLBACKS)).callbacks
+
+    async def callback_add(
+        self,
+        to: str,
+        message: str,
+        *,
+        at: int | None = None,
+        brief: Brief | None = None,
+        call_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> CallbackAdded:
+        """Place a call later, at most once. `at`: epoch milliseconds; `call_id`: the call on which it was promised."""
+        return await self._ask(
+            methods.CALLBACK_ADD,
+            to=to,
+            message=message,
+            at=at,
+            brief=None if brief is None else brief.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+            callId=call_id,
+            idempotencyKey=idempotency_key,
+        )
+
+    async def callback_cancel(self, callback_id: str) -> bool:
+        """Do not place it; False when it is being placed, or is over."""
+        return (await self._ask(methods.CALLBACK_CANCEL, callbackId=callback_id)).cancelled
 
     async def feed(
         self,

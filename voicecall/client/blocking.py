@@ -12,6 +12,8 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 from voicecall.api.brief import Brief
 from voicecall.api.results import (
+    CallbackAdded,
+    CallbackFacts,
     CallRecord,
     DeadLetters,
     Diagnosis,
@@ -23,6 +25,7 @@ from voicecall.api.results import (
     Operation,
     OperationResult,
     Processes,
+    Report,
 )
 from voicecall.client.asynchronous import AsyncVoicecall
 
@@ -59,6 +62,7 @@ class Voicecall:
         brief: Brief | None = None,
         idempotency_key: str | None = None,
         wait: Literal["answered"] | None = None,
+        report_schema: dict[str, Any] | None = None,
     ) -> str:
         """As `AsyncVoicecall.initiate`."""
         return self._run(
@@ -72,6 +76,7 @@ class Voicecall:
                 brief=brief,
                 idempotency_key=idempotency_key,
                 wait=wait,
+                report_schema=report_schema,
             )
         )
 
@@ -193,6 +198,34 @@ class Voicecall:
     def dead(self, last: int | None = None) -> DeadLetters:
         """As `AsyncVoicecall.dead`."""
         return self._run(self._gateway.dead(last))
+
+    def report(self, call_id: str, *, wait_ms: int | None = None) -> Report | None:
+        """As `AsyncVoicecall.report`."""
+        return self._run(self._gateway.report(call_id, wait_ms=wait_ms))
+
+    def callbacks(self) -> tuple[CallbackFacts, ...]:
+        """As `AsyncVoicecall.callbacks`."""
+        return self._run(self._gateway.callbacks())
+
+    def callback_add(
+        self,
+        to: str,
+        message: str,
+        *,
+        at: int | None = None,
+        brief: Brief | None = None,
+        call_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> CallbackAdded:
+        """As `AsyncVoicecall.callback_add`."""
+        added = self._gateway.callback_add(
+            to, message, at=at, brief=brief, call_id=call_id, idempotency_key=idempotency_key
+        )
+        return self._run(added)
+
+    def callback_cancel(self, callback_id: str) -> bool:
+        """As `AsyncVoicecall.callback_cancel`."""
+        return self._run(self._gateway.callback_cancel(callback_id))
 
     def feed(
         self,

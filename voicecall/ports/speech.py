@@ -138,10 +138,14 @@ class TurnText:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that a request has cost so far. `is_estimate`: of what was sent, a quarter of its characters."""
+    """Tokens that a request has cost so far. `is_estimate`: of what was sent, a quarter of its characters.
+
+    `prompt`: those of the prompt among them, where the service counts them apart; else 0.
+    """
 
     tokens: int
     is_estimate: bool
+    prompt: int = 0
 
 
 def uncounted(usage: Usage) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from redis.asyncio import Redis
 
 from voicecall.archive import CallArchive, JsonLinesFile, Page, replayed
+from voicecall.bus.callbacks import CallbackBook
 from voicecall.bus.ended import EndedCalls, ForgetResult
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
@@ -40,7 +41,7 @@ class ForgetCounts:
 
 
 class History:
-    """Every method raises subclasses of Refusal only. `archive` None: the archive is disabled.
+    """Every method raises subclasses of Refusal only. `archive` None: it is disabled.
 
     `own_numbers`: the configured numbers; `forget_number` refuses them, because every call has one.
     """
@@ -53,20 +54,22 @@ class History:
         log: RedisCallLog,
         live: LiveCalls,
         ended: EndedCalls,
+        callbacks: CallbackBook,
         provider: str,
         own_numbers: frozenset[str],
     ) -> None:
-        self._archive = archive
+        self.archive = archive
         self._jsonl = jsonl
         self._call_log = log
         self._live = live
         self._ended = ended
+        self._callbacks = callbacks
         self._provider = provider
         self._own_numbers = own_numbers
 
     def close(self) -> None:
-        if self._archive is not None:
-            self._archive.close()
+        if self.archive is not None:
+            self.archive.close()
 
     async def status(self, name: str) -> Record | None:
         """The archived record of a call, by its id or the carrier's; None when there is none. Raises Unavailable."""
@@ -99,6 +102,10 @@ class History:
             raise InvalidRequest(
                 "number is a configured number: every call would be forgotten; give the remote party's"
             )
+        try:
+            await self._callbacks.forget(number)
+        except BusError as error:
+            raise _not_now(error) from error
         # Redis first: a worker that is archiving one of them checks Redis when it is done.
         known = await self._forget_in_redis(await self._calls_of(number))
         archived = await self._query(lambda archive: archive.delete_number(number)) or ()
@@ -138,10 +145,10 @@ class History:
             raise _not_now(error) from error
 
     async def _query(self, query: Callable[[CallArchive], T]) -> T | None:
-        if self._archive is None:
+        if self.archive is None:
             return None
         try:
-            return await asyncio.to_thread(query, self._archive)
+            return await asyncio.to_thread(query, self.archive)
         except ArchiveUnavailable as error:
             _log.error("archive query failed", extra={"error": str(error)})
             raise Unavailable(
@@ -167,6 +174,7 @@ def open_history(settings: Settings, redis: Redis) -> History:
         log=RedisCallLog(redis),
         live=LiveCalls(redis),
         ended=EndedCalls(redis),
+        callbacks=CallbackBook(redis),
         provider=settings.provider,
         own_numbers=frozenset(str(number) for number in own),
     )

@@ -28,7 +28,7 @@ class CallRequest:
     """A call to place. `to` None or "": the configured `toNumber`; `mode` None: the configured mode.
 
     `keys` are pressed after the answer, before the message. `voicemail_message` and `max_duration_s` come from the
-    brief and become part of the call's policy.
+    brief and become part of the call's policy. `report_schema`: JSON Schema, as JSON, of what its report is to say.
     """
 
     to: str | None
@@ -40,11 +40,13 @@ class CallRequest:
     brief: CallBrief | None = None
     voicemail_message: str = ""
     max_duration_s: float | None = None
+    report_schema: str = ""
 
     def content(self) -> tuple[object, ...]:
         """The optional fields that distinguish two requests with the same idempotency key; empty when none is set."""
         more = (self.requester, self.keys, self.brief, self.voicemail_message, self.max_duration_s)
-        return more if any(more) else ()
+        content = more if any(more) else ()
+        return (*content, self.report_schema) if self.report_schema else content
 
     def to_event(self, settings: Settings, request: RequestId) -> Placed:
         """The event that places this call. Raises InvalidRequest, naming what is wrong."""
@@ -70,6 +72,7 @@ class CallRequest:
             requester=self.requester,
             opening_digits=self.keys,
             brief=self.brief,
+            report_schema=self.report_schema,
             request=request,
             policy=self._policy(settings),
         )

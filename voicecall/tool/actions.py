@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from voicecall.api.absent import without_absent
 from voicecall.api.brief import Brief
 from voicecall.api.limits import LONGEST_STEER
+from voicecall.api.params import ReportRequest
 
 __all__ = [
     "ACTIONS",
@@ -25,6 +26,7 @@ __all__ = [
     "BadParameters",
     "ContinueCall",
     "EndCall",
+    "GetReport",
     "GetStatus",
     "InitiateCall",
     "LegacyAction",
@@ -87,6 +89,7 @@ class InitiateCall(_Parameters):
     mode: _Mode = None
     dtmf_sequence: str | None = Field(default=None, description="Keys to press first: 0-9 * # and pauses w W p P ,")
     brief: Brief | None = Field(default=None, description="The purpose of the call, for the agent that holds it.")
+    report: ReportRequest | None = Field(default=None, description="What get_report is to return beside the facts.")
 
 
 class ContinueCall(_Parameters):
@@ -143,6 +146,16 @@ class GetStatus(_Parameters):
     call_id: _CallId
 
 
+class GetReport(_Parameters):
+    """Return what came of a call that has ended; waits for it while the call lasts."""
+
+    action: Literal["get_report"]
+    call_id: _CallId
+    wait_ms: Annotated[int, Field(ge=0, le=600_000)] = Field(
+        default=60_000, description="How long to wait for the report, in milliseconds."
+    )
+
+
 class LegacyAction(_Parameters):
     """The older parameters, without an action."""
 
@@ -152,7 +165,9 @@ class LegacyAction(_Parameters):
     message: str | None = Field(default=None, description="For a call: what is said when it is answered.")
 
 
-Action = InitiateCall | ContinueCall | SpeakToUser | SteerCall | SendDtmf | EndCall | GetStatus | LegacyAction
+Action = (
+    InitiateCall | ContinueCall | SpeakToUser | SteerCall | SendDtmf | EndCall | GetStatus | GetReport | LegacyAction
+)
 
 _SHAPES: Final[Mapping[str, type[Action]]] = {
     "initiate_call": InitiateCall,
@@ -162,6 +177,7 @@ _SHAPES: Final[Mapping[str, type[Action]]] = {
     "get_status": GetStatus,
     "send_dtmf": SendDtmf,
     "steer_call": SteerCall,
+    "get_report": GetReport,
 }
 ACTIONS: Final = tuple(_SHAPES)
 
@@ -169,8 +185,9 @@ ACTIONS: Final = tuple(_SHAPES)
 def read(parameters: Mapping[str, Any]) -> Action:
     """The action with its validated parameters; null and blank ones count as left out. Raises BadParameters."""
     parameters = without_absent(parameters)
-    if "brief" in parameters:
-        parameters = without_absent({**parameters, "brief": object_in(parameters["brief"])})
+    for name in ("brief", "report"):
+        if name in parameters:
+            parameters = without_absent({**parameters, name: object_in(parameters[name])})
     if "action" not in parameters:
         shape: type[Action] = LegacyAction
     else:

@@ -17,6 +17,7 @@ from voicecall.tool.actions import (
     BadParameters,
     ContinueCall,
     EndCall,
+    GetReport,
     GetStatus,
     InitiateCall,
     LegacyAction,
@@ -42,6 +43,7 @@ _METHODS: Final[Mapping[type[Action], str]] = {
     SteerCall: methods.STEER.name,
     EndCall: methods.END.name,
     GetStatus: methods.STATUS.name,
+    GetReport: methods.REPORT.name,
 }
 
 

@@ -12,6 +12,7 @@ const METHODS = {
   steer_call: "voicecall.steer",
   end_call: "voicecall.end",
   get_status: "voicecall.status",
+  get_report: "voicecall.report",
 };
 const NEEDS_ANSWER = new Set(["continue_call", "speak_to_user"]);
 const POLL_MS = 500;
@@ -34,7 +35,7 @@ async function use(gateway, written) {
   const parameters = objectIn(written);
   if (typeof parameters !== "object" || Array.isArray(parameters)) return { error: "parameters: must be an object" };
   const { action, ...params } = withoutAbsent(parameters);
-  if (params.brief !== undefined) params.brief = objectIn(params.brief);
+  for (const name of ["brief", "report"]) if (params[name] !== undefined) params[name] = objectIn(params[name]);
   const request = action === undefined ? withoutAction(params) : { method: METHODS[action], params };
   if (request.error) return { error: request.error };
   if (!request.method) return { error: `action: must be one of ${Object.keys(METHODS).join(", ")}` };

@@ -48,6 +48,8 @@ def _alone(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 def _kind(node: dict[str, Any], field: FieldInfo) -> str:
     if MAY_BE_REFERENCE in field.metadata:
         return "secret"
+    if "propertyNames" in node:
+        return "JSON Schema"
     kind = str(node.get("type", "string" if "const" in node or "enum" in node else "object"))
     return {"array": "list of strings", "object": "object of strings"}.get(kind, kind)
 

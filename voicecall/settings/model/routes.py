@@ -10,6 +10,7 @@ from pydantic import StringConstraints
 from voicecall.manifests.fields import BaseUrl, Block, Positive, Secret, Text
 from voicecall.settings.model.agents import ResponseFallbacks
 from voicecall.settings.model.language import Language, OwnPhrases
+from voicecall.settings.model.reports import ReportSchema
 from voicecall.settings.model.speech import Tts
 
 __all__ = ["AgentId", "NumberRoute", "laid_over"]
@@ -41,6 +42,8 @@ class NumberRoute(Block):
     """As `responseSystemPrompt`."""
     response_timeout_ms: Positive | None = None
     """As `responseTimeoutMs`."""
+    report_schema: ReportSchema | None = None
+    """As `reports.schema`."""
 
 
 def laid_over(base: Tts, override: Tts | None) -> Tts:

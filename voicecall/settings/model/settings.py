@@ -42,6 +42,7 @@ from voicecall.settings.model.agents import ResponseFallbacks
 from voicecall.settings.model.archive import Archive
 from voicecall.settings.model.exposure import Serve, Tailscale, Tunnel, WebhookSecurity
 from voicecall.settings.model.language import AUTO, Language, OwnPhrases
+from voicecall.settings.model.reports import Callbacks, Live, Reports
 from voicecall.settings.model.routes import AgentId, NumberRoute, laid_over
 from voicecall.settings.model.secrets import Secrets
 from voicecall.settings.model.speech import Streaming, Stt, Tts
@@ -158,6 +159,9 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     store: Text = "~/.openclaw/voice-calls"
     """Directory of files."""
     archive: Archive = Archive()
+    reports: Reports = Reports()
+    callbacks: Callbacks = Callbacks()
+    live: Live = Live()
     response_model: Text = "openai/gpt-4o-mini"
     """What answers the caller: `provider/model`; an agent host, `openclaw` or `remote/<agent>`; or `demo` or `echo`."""
     response_base_url: BaseUrl = AGENT.default_url
@@ -230,11 +234,14 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
         return {number: self._with(route) for number, route in self.numbers.items()}
 
     def _with(self, route: NumberRoute) -> "Settings":
-        own = {name: getattr(route, name) for name in type(route).model_fields if name not in ("tts", "phrases")}
+        merged = ("tts", "phrases", "report_schema")
+        own = {name: getattr(route, name) for name in type(route).model_fields if name not in merged}
         changes = {name: value for name, value in own.items() if value is not None}
         if route.response_base_url is not None:
             changes["response_api_key"] = route.response_api_key  # the general key is not for this address
         laid = {"tts": laid_over(self.tts, route.tts), "phrases": self.phrases.with_own(route.phrases)}
+        if route.report_schema is not None:
+            changes["reports"] = self.reports.model_copy(update={"form": route.report_schema})
         return self.model_copy(update={**changes, **laid})
 
     @property

@@ -33,6 +33,7 @@ def broken_rules(entered: RawSettings, environ: Mapping[str, str]) -> Iterator[s
     yield from _model_rules(entered)
     yield from _repeated_fallbacks(entered)
     yield from _exposure_rules(entered)
+    yield from _report_rules(entered)
 
 
 def warnings(entered: RawSettings) -> Iterator[str]:
@@ -48,6 +49,17 @@ def warnings(entered: RawSettings) -> Iterator[str]:
             f"{entered.name(place.api_key)} is missing: no agent answers in calls that converse; set it or"
             f" the environment variable {_key_variable(place)}"
             for place in _without_key(entered)
+        )
+
+
+def _report_rules(entered: RawSettings) -> Iterator[str]:
+    raw, url, secret = entered.raw, ("reports", "webhook", "url"), ("reports", "webhook", "secret")
+    if _plain(raw, url) is not None and at(raw, secret) is None:
+        yield f"{entered.name(secret)} is required with {entered.name(url)}: receivers check the signature; set it"
+    if _plain(raw, ("callbacks", "missed")) is True and _plain(raw, ("reports", "enabled")) is False:
+        yield (
+            f"{entered.name(('callbacks', 'missed'))} needs reports: remove {entered.name(('reports', 'enabled'))},"
+            " or set callbacks.missed to false"
         )
 
 
