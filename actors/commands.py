@@ -32,7 +32,7 @@ from voicecall.errors import BusUnavailable, CarrierError, CarrierRejected, Carr
 from voicecall.metrics import RECONCILED
 from voicecall.ports import CallControl, Lease, SupportsAwaitBeep, TakesCommands
 
-__all__ = ["Command", "Commands"]
+__all__ = ["Command", "Commands", "claim"]
 
 _log = logging.getLogger(__name__)
 
@@ -83,21 +83,7 @@ class Commands:
         if not isinstance(command, Dial | SendDigits):
             # Harmless to repeat: the claim still checks the epoch, but each attempt has a claim of its own.
             effect = EffectId(f"{command.id}@{self._lease.epoch}.{next(self._attempts)}")
-        for delay_s in backoff():
-            await self._context.lease_guard.until_held()
-            try:
-                claimed = await self._context.leases.claim(self._lease, effect)
-            except BusUnavailable:
-                await asyncio.sleep(delay_s)
-                continue
-            # The answer may have taken long: whether this node may act is judged again now.
-            if self._context.lease_guard.holds:
-                return claimed
-            if not claimed:
-                return False
-            await self._context.lease_guard.until_held()
-            return True
-        raise AssertionError("backoff never ends")
+        return await claim(self._context, self._lease, effect)
 
     async def _send(self, control: CallControl, command: Command) -> Event | None:
         """The outcome; None when the carrier reports it by a webhook."""
@@ -182,6 +168,25 @@ class Commands:
 
     def _facts(self, command: Command) -> dict[str, object]:
         return {"call_id": self._lease.call, "epoch": self._lease.epoch, "command": command.name}
+
+
+async def claim(context: ActorContext, lease: Lease, effect: EffectId) -> bool:
+    """Whether this activation may act, and no other has claimed the effect. Waits for Redis. Raises Fenced."""
+    for delay_s in backoff():
+        await context.lease_guard.until_held()
+        try:
+            claimed = await context.leases.claim(lease, effect)
+        except BusUnavailable:
+            await asyncio.sleep(delay_s)
+            continue
+        # The answer may have taken long: whether this node may act is judged again now.
+        if context.lease_guard.holds:
+            return claimed
+        if not claimed:
+            return False
+        await context.lease_guard.until_held()
+        return True
+    raise AssertionError("backoff never ends")
 
 
 def _failed(command: Command, error: CarrierError) -> Event:

@@ -1,5 +1,6 @@
 """The question that an `AskAgent` puts to the agent: the conversation as the committed state has it. Pure."""
 
+from voicecall.call import tools
 from voicecall.call.effects import AskAgent
 from voicecall.call.phrases import AUTO
 from voicecall.call.state import Call, Direction, Party, TranscriptEntry
@@ -24,6 +25,8 @@ def question_of(call: Call, ask: AskAgent, epoch: int = 0) -> Question:
         said=ask.said,
         brief=call.brief,
         language="" if call.policy.language == AUTO else call.policy.language,
+        offered=tools.offered(call, ask.turn),
+        uses=call.tools.uses,
     )
 
 

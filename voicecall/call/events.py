@@ -62,6 +62,7 @@ __all__ = [
     "Takeover",
     "Timer",
     "TimerFired",
+    "ToolRequest",
 ]
 
 
@@ -134,6 +135,7 @@ class Timer(StrEnum):
     TURN = "turn"  # the caller has been silent long enough: their turn is over
     SILENCE = "silence"  # the caller has said nothing for too long
     TYPED = "typed"  # no further key: what the caller keyed in is complete
+    OWNER = "owner"  # who placed the call has not answered the agent's question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +151,15 @@ class Failover:
     from_: str
     to: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRequest:
+    """The agent calls a tool. `arguments`: JSON, as the model wrote it. `id`: the model's own name of this call."""
+
+    id: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -521,11 +532,16 @@ class AgentSaid(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentDone(_Event):
-    """The reply to `turn` is complete. `ends_call`: the agent hangs up when it was heard."""
+    """The reply to `turn` is complete. `ends_call`: the agent hangs up when it was heard.
+
+    `calls`: it is not: the agent calls these tools, and goes on with their results. `wrote`: its text before them.
+    """
 
     name: ClassVar[str] = "AgentDone"
     turn: int
     ends_call: bool = False
+    calls: tuple[ToolRequest, ...] = ()
+    wrote: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -580,21 +596,32 @@ class EndRequested(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandDone(_Event):
-    """A carrier command other than `Dial` was accepted. `leg`: set when a webhook of that leg reports it."""
+    """A carrier command other than `Dial` was accepted. `leg`: set when a webhook of that leg reports it.
+
+    Or a tool of the agent has its result: `result`, None for every other command. `request`: the API request that
+    brought it, which is answered whether it was waited for.
+    """
 
     name: ClassVar[str] = "CommandDone"
     effect: EffectId
     leg: LegId | None = None
+    result: str | None = None
+    request: RequestId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandFailed(_Event):
-    """A carrier command other than `Dial` was refused, or its outcome is unknown."""
+    """A carrier command other than `Dial` was refused, or a tool failed, or the outcome is unknown.
+
+    `leg`: as in `CommandDone`. `unknown`: it may have been carried out.
+    """
 
     name: ClassVar[str] = "CommandFailed"
     effect: EffectId
     reason: str
     retryable: bool
+    leg: LegId | None = None
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

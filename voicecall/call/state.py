@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from voicecall.call.brief import CallBrief
-from voicecall.call.effects import AwaitedEffect, SendDigits
+from voicecall.call.effects import AskOwner, AwaitedEffect, SendDigits
 from voicecall.call.events import AnsweredBy, EndReason, Failover, Mode, Timer
 from voicecall.call.ids import CallId, EffectId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.phrases import AUTO, Phrases, phrases_in
@@ -29,6 +29,7 @@ __all__ = [
     "HeldTurn",
     "LegState",
     "MediaStream",
+    "Note",
     "Party",
     "PendingContinue",
     "PendingReply",
@@ -36,6 +37,9 @@ __all__ = [
     "PlaybackState",
     "QueuedDigits",
     "RequestResult",
+    "ToolOutcome",
+    "ToolUse",
+    "ToolsState",
     "TranscriptEntry",
     "TurnStats",
     "Utterance",
@@ -133,6 +137,8 @@ class Utterance:
     retries: int = 0  # how often it was requested again after a failure
     part: int = 0  # of a text that is said in parts: how many come before this one,
     more: int = 0  # and how many follow
+    tones: str = ""  # keys that are played in the place of a text, never again after a crash
+    tool: int = 0  # the agent's tool call that wants these
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,10 +193,11 @@ class HeldTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedDigits:
-    """Digits an API client wants sent, waiting for silence."""
+    """Digits an API client, or the agent's call of a `tool`, wants sent, waiting for silence."""
 
-    request: RequestId
+    request: RequestId | None
     digits: str
+    tool: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +207,48 @@ class RequestResult:
     request: RequestId
     ok: bool
     text: str = ""
+
+
+class ToolOutcome(StrEnum):
+    """What became of a tool call."""
+
+    OPEN = "open"
+    DONE = "done"
+    FAILED = "failed"
+    REFUSED = "refused"  # not carried out: not allowed, or its arguments make no sense
+    UNKNOWN = "unknown"  # it may have been carried out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolUse:
+    """One call of a tool by the agent.
+
+    `round`: how many times in a row the agent has called tools in this turn. `after`: how many lines of the transcript
+    are the caller's by then. `wrote`: the agent's text before it. `reported`: the agent has been asked with the
+    outcome.
+    """
+
+    no: int
+    turn: int
+    round: int
+    after: int
+    id: str
+    name: str
+    arguments: str
+    wrote: str = ""
+    asked_at: float
+    ended_at: float | None = None
+    outcome: ToolOutcome = ToolOutcome.OPEN
+    result: str = ""
+    reported: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A fact that the agent has noted for the report."""
+
+    name: str
+    value: str
 
 
 # --- the sub-records of a call ------------------------------------------------------------------------------------
@@ -293,6 +342,15 @@ class DtmfState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolsState:
+    """The agent's tool calls, the newest ones, and what it has noted. `made` counts all of them."""
+
+    uses: tuple[ToolUse, ...] = ()
+    made: int = 0
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnStats:
     """Measurements of the conversation, for the call's record."""
 
@@ -340,6 +398,7 @@ class Call:
     amd: AmdState = field(default_factory=AmdState)
     dtmf: DtmfState = field(default_factory=DtmfState)
     stats: TurnStats = field(default_factory=TurnStats)
+    tools: ToolsState = field(default_factory=ToolsState)
     waiting: tuple[WaitingRequest, ...] = ()  # for the answer, in the order in which they came
 
     transcript: tuple[TranscriptEntry, ...] = ()
@@ -410,6 +469,16 @@ class Call:
     def digits(self) -> str:
         """Digits the caller has pressed."""
         return self.dtmf.received
+
+    @property
+    def owner_question(self) -> AskOwner | None:
+        """What the agent asks who placed the call, while it is not answered: the oldest of these questions."""
+        return next((effect for effect in self.pending.values() if isinstance(effect, AskOwner)), None)
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the other party is who the number says: we dialled it, or the caller's carrier vouches for it."""
+        return self.direction is Direction.OUTBOUND or self.caller_verified
 
     # --- conclusions from several facts
 

@@ -26,11 +26,13 @@ from voicecall.call.state import (
     EndState,
     HeldTurn,
     MediaStream,
+    Note,
     PendingContinue,
     PendingReply,
     Phase,
     QueuedDigits,
     RequestResult,
+    ToolUse,
     TranscriptEntry,
     Utterance,
     WaitingRequest,
@@ -47,6 +49,7 @@ __all__ = [
     "PlaybackChanges",
     "StatsChanges",
     "Step",
+    "ToolsChanges",
 ]
 
 _RESULTS_KEPT = 16
@@ -147,6 +150,14 @@ class StatsChanges(TypedDict, total=False):
     failovers: tuple[Failover, ...]
 
 
+class ToolsChanges(TypedDict, total=False):
+    """Fields of `ToolsState`."""
+
+    uses: tuple[ToolUse, ...]
+    made: int
+    notes: tuple[Note, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """`call`: the state so far; `at`: the time of the event that is decided; `effects`: those requested so far."""
@@ -182,6 +193,9 @@ class Step:
 
     def set_stats(self, **changes: Unpack[StatsChanges]) -> Self:
         return self.with_call(replace(self.call, stats=replace(self.call.stats, **changes)))
+
+    def set_tools(self, **changes: Unpack[ToolsChanges]) -> Self:
+        return self.with_call(replace(self.call, tools=replace(self.call.tools, **changes)))
 
     def forward(self, phase: Phase) -> Self:
         """Move to a later phase; an earlier one is a late event and changes nothing."""

@@ -74,6 +74,7 @@ from voicecall.ports.speech import (
     SttEvent,
     SttSession,
     TextToSpeech,
+    ToolCalls,
     ToolEnded,
     ToolStarted,
     TurnJudge,
@@ -82,9 +83,11 @@ from voicecall.ports.speech import (
     uncounted,
     unreported,
 )
+from voicecall.ports.tools import NO_TOOLS, ToolRun, Tools, ToolSpec
 
 __all__ = [
     "NO_OWNER",
+    "NO_TOOLS",
     "Address",
     "Agent",
     "AgentConnected",
@@ -142,8 +145,12 @@ __all__ = [
     "SupportsAwaitBeep",
     "TakesCommands",
     "TextToSpeech",
+    "ToolCalls",
     "ToolEnded",
+    "ToolRun",
+    "ToolSpec",
     "ToolStarted",
+    "Tools",
     "TurnJudge",
     "TurnNotStarted",
     "TurnRequest",
@@ -174,6 +181,7 @@ class Ports:
     tts: TextToSpeech
     agent: Agent
     turn_judge: TurnJudge | None = None
+    tools: Tools = NO_TOOLS
     routes: Mapping[str, "Ports"] = field(default_factory=dict)
 
     def on(self, route: str) -> "Ports":

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import StringConstraints
 
-from voicecall.manifests.fields import BaseUrl, Block, Positive, Secret, Text
+from voicecall.manifests.fields import BaseUrl, Block, Positive, Secret, Text, Texts
 from voicecall.settings.model.agents import ResponseFallbacks
 from voicecall.settings.model.language import Language, OwnPhrases
 from voicecall.settings.model.speech import Tts
@@ -41,6 +41,8 @@ class NumberRoute(Block):
     """As `responseSystemPrompt`."""
     response_timeout_ms: Positive | None = None
     """As `responseTimeoutMs`."""
+    tools: Texts | None = None
+    """As `tools.offer`."""
 
 
 def laid_over(base: Tts, override: Tts | None) -> Tts:

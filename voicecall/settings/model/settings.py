@@ -45,6 +45,7 @@ from voicecall.settings.model.language import AUTO, Language, OwnPhrases
 from voicecall.settings.model.routes import AgentId, NumberRoute, laid_over
 from voicecall.settings.model.secrets import Secrets
 from voicecall.settings.model.speech import Streaming, Stt, Tts
+from voicecall.settings.model.tools import Tools
 from voicecall.settings.model.turns import Turns
 
 __all__ = ["Outbound", "Settings", "Voicemail", "value_at"]
@@ -173,6 +174,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     """How long a connection to a model may take to open."""
     response_first_token_timeout_ms: WaitMs = 4000
     """How long an agent may take to its first token while another follows it in `responseFallbacks`."""
+    tools: Tools = Tools()
     secrets: Secrets = Secrets()
 
     @cached_property
@@ -230,11 +232,17 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
         return {number: self._with(route) for number, route in self.numbers.items()}
 
     def _with(self, route: NumberRoute) -> "Settings":
-        own = {name: getattr(route, name) for name in type(route).model_fields if name not in ("tts", "phrases")}
+        own = {
+            name: getattr(route, name) for name in type(route).model_fields if name not in ("tts", "phrases", "tools")
+        }
         changes = {name: value for name, value in own.items() if value is not None}
         if route.response_base_url is not None:
             changes["response_api_key"] = route.response_api_key  # the general key is not for this address
-        laid = {"tts": laid_over(self.tts, route.tts), "phrases": self.phrases.with_own(route.phrases)}
+        laid: dict[str, Block] = {
+            "tts": laid_over(self.tts, route.tts),
+            "phrases": self.phrases.with_own(route.phrases),
+        }
+        laid["tools"] = self.tools if route.tools is None else self.tools.model_copy(update={"offer": route.tools})
         return self.model_copy(update={**changes, **laid})
 
     @property
@@ -264,6 +272,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
             language=self.language,
             phrases=self.phrases.given,
             turns=self.turns.policy(),
+            tools=self.tools.policy(),
         )
 
 
