@@ -71,12 +71,16 @@ class AgentRunner:
         with effect_counted(ask) as result:
             reason = await self._reply(question)
             if not reason:
-                wrote = " ".join(self._said) if self._calls else ""
-                self._report(AgentDone(turn=ask.turn, ends_call=self._ends_call, calls=self._calls, wrote=wrote))
+                self._report(self._done(ask.turn))
                 return
             result.value = "failed"
             _log.warning("agent failed", extra={"call_id": question.call, "turn": ask.turn, "reason": reason})
             self._report(AgentFailed(turn=ask.turn, reason=reason))
+
+    def _done(self, turn: int) -> AgentDone:
+        if not self._calls:
+            return AgentDone(turn=turn, ends_call=self._ends_call)
+        return AgentDone(turn=turn, calls=self._calls, wrote=" ".join(self._said))
 
     async def _reply(self, question: Question) -> str:
         """Report the sentences of the reply; why it failed, "" when it is complete.

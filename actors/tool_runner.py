@@ -66,7 +66,7 @@ class ToolRunner:
             # An adapter broke its contract: a defect, and for the model the same as a tool that failed.
             _log.exception("tool adapter raised", extra={"call_id": call.id})
             return _failed(effect, type(error).__name__, unknown=True)
-        return CommandDone(effect=effect.id, result=result)
+        return CommandDone(effect=effect.id, tool=effect.called, result=result)
 
     def _warned(self, effect: RunTool, reason: str, *, unknown: bool) -> Event:
         _log.warning("tool failed", extra={"call_id": self._lease.call, "tool": effect.tool, "unknown": unknown})
@@ -74,4 +74,4 @@ class ToolRunner:
 
 
 def _failed(effect: RunTool, reason: str, *, unknown: bool) -> Event:
-    return CommandFailed(effect=effect.id, reason=reason, retryable=False, unknown=unknown)
+    return CommandFailed(effect=effect.id, reason=reason, retryable=False, tool=effect.called, unknown=unknown)

@@ -12,6 +12,7 @@ from voicecall.api import params, results
 from voicecall.api.scopes import Scope
 
 __all__ = [
+    "ANSWER",
     "CONTINUE",
     "CONTINUE_RESULT",
     "CONTINUE_START",
@@ -100,6 +101,13 @@ DTMF: Final = Method(
     result=results.Success,
     scope=Scope.WRITE,
 )
+ANSWER: Final = Method(
+    name="voicecall.answer",
+    summary="Answer a question of the agent that holds the call (`ask_owner`).",
+    params=params.AnswerParams,
+    result=results.Success,
+    scope=Scope.WRITE,
+)
 END: Final = Method(
     name="voicecall.end",
     summary="Hang up; ending an ended call succeeds.",
@@ -171,6 +179,7 @@ METHODS: Final[tuple[Method[Any, Any], ...]] = (
     CONTINUE_RESULT,
     SPEAK,
     DTMF,
+    ANSWER,
     END,
     STATUS,
     HISTORY,

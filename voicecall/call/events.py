@@ -540,8 +540,8 @@ class AgentDone(_Event):
     name: ClassVar[str] = "AgentDone"
     turn: int
     ends_call: bool = False
-    calls: tuple[ToolRequest, ...] = ()
-    wrote: str = ""
+    calls: tuple[ToolRequest, ...] | None = None
+    wrote: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -598,13 +598,14 @@ class EndRequested(_Event):
 class CommandDone(_Event):
     """A carrier command other than `Dial` was accepted. `leg`: set when a webhook of that leg reports it.
 
-    Or a tool of the agent has its result: `result`, None for every other command. `request`: the API request that
-    brought it, which is answered whether it was waited for.
+    Or a tool of the agent has its result: `tool`, its name, and `result`; both None for every other command. `request`:
+    the API request that brought it, which is answered with whether it was waited for.
     """
 
     name: ClassVar[str] = "CommandDone"
     effect: EffectId
     leg: LegId | None = None
+    tool: str | None = None
     result: str | None = None
     request: RequestId | None = None
 
@@ -613,7 +614,7 @@ class CommandDone(_Event):
 class CommandFailed(_Event):
     """A carrier command other than `Dial` was refused, or a tool failed, or the outcome is unknown.
 
-    `leg`: as in `CommandDone`. `unknown`: it may have been carried out.
+    `leg`, `tool`: as in `CommandDone`. `unknown`: it may have been carried out.
     """
 
     name: ClassVar[str] = "CommandFailed"
@@ -621,7 +622,8 @@ class CommandFailed(_Event):
     reason: str
     retryable: bool
     leg: LegId | None = None
-    unknown: bool = False
+    tool: str | None = None
+    unknown: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

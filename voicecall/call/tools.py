@@ -103,7 +103,7 @@ def agent_done(step: Step, event: AgentDone) -> Step:
         return turns.agent_done(step, event)
     policy, number = step.call.policy.tools, _rounds(step.call, event.turn) + 1
     if number > policy.max_steps:  # it was not offered any
-        return turns.agent_done(step, replace(event, calls=()))
+        return turns.agent_done(step, replace(event, calls=None))
     patterns = offered(step.call, event.turn)
     step = step.settle(AskAgent).disarm(Timer.REPLY)
     step = step.arm(Timer.FILLER, step.at + policy.filler_after_s)
@@ -122,7 +122,7 @@ def _call(step: Step, request: ToolRequest, event: AgentDone, number: int, patte
         id=request.id,
         name=request.name[:_NOTE_NAME],
         arguments=request.arguments[:_LONGEST_ARGUMENTS],
-        wrote=event.wrote,
+        wrote=event.wrote or "",
         asked_at=step.at,
     )
     step = step.set_tools(uses=(*call.tools.uses, use)[-_KEPT:], made=use.no)
@@ -189,7 +189,7 @@ def _ends_call(step: Step, event: AgentDone) -> Step:
     said = event.wrote or transcript.said_of_turn(call, event.turn)
     if isinstance(farewell, str) and farewell.strip() and not said:
         step = turns.agent_said(step, AgentSaid(turn=event.turn, text=speakable(farewell)))
-    return turns.agent_done(_all_reported(step), replace(event, ends_call=True, calls=()))
+    return turns.agent_done(_all_reported(step), replace(event, ends_call=True, calls=None))
 
 
 def _note(step: Step, use: ToolUse, arguments: Mapping[str, Any]) -> Step:

@@ -110,6 +110,14 @@ class SendDtmf(_Parameters):
     digits: _Text = Field(description="Keys: 0-9 * # and pauses w W p P ,")
 
 
+class AnswerQuestion(_Parameters):
+    """Answer a question that the agent on a live call asks you; `get_status` shows it as `question`."""
+
+    action: Literal["answer_question"]
+    call_id: _CallId
+    answer: _Text = Field(description="The answer.")
+
+
 class EndCall(_Parameters):
     """Hang up."""
 
@@ -133,7 +141,7 @@ class LegacyAction(_Parameters):
     message: str | None = Field(default=None, description="For a call: what is said when it is answered.")
 
 
-Action = InitiateCall | ContinueCall | SpeakToUser | SendDtmf | EndCall | GetStatus | LegacyAction
+Action = InitiateCall | ContinueCall | SpeakToUser | SendDtmf | AnswerQuestion | EndCall | GetStatus | LegacyAction
 
 _SHAPES: Final[Mapping[str, type[Action]]] = {
     "initiate_call": InitiateCall,
@@ -142,6 +150,7 @@ _SHAPES: Final[Mapping[str, type[Action]]] = {
     "end_call": EndCall,
     "get_status": GetStatus,
     "send_dtmf": SendDtmf,
+    "answer_question": AnswerQuestion,
 }
 ACTIONS: Final = tuple(_SHAPES)
 

@@ -14,6 +14,7 @@ from voicecall.api import methods
 from voicecall.client import AsyncVoicecall, GatewayDown, Refused, TokenRefused
 from voicecall.tool.actions import (
     Action,
+    AnswerQuestion,
     BadParameters,
     ContinueCall,
     EndCall,
@@ -38,6 +39,7 @@ _METHODS: Final[Mapping[type[Action], str]] = {
     ContinueCall: methods.CONTINUE.name,
     SpeakToUser: methods.SPEAK.name,
     SendDtmf: methods.DTMF.name,
+    AnswerQuestion: methods.ANSWER.name,
     EndCall: methods.END.name,
     GetStatus: methods.STATUS.name,
 }

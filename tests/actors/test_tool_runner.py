@@ -1,0 +1,103 @@
+"""A tool is claimed before it is called, called at most once, and every outcome is reported."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from actors.tool_runner import ToolRunner
+from tests.actors.test_agent_runner import CALL
+from tests.fakes.ports import Stage, eventually
+from voicecall.call.effects import RunTool
+from voicecall.call.events import CommandDone, CommandFailed, Event
+from voicecall.call.ids import EffectId, Epoch, NodeId
+from voicecall.errors import ServiceError, ServiceTimeout
+from voicecall.ports import Lease, ToolRun, ToolSpec
+
+LEASE = Lease(call=CALL.id, node=NodeId("worker-1"), epoch=Epoch(1))
+RUN = RunTool(id=EffectId("e.1"), tool=1, called="order", arguments='{"people": 2}', key="k-1")
+
+
+class Kitchen:
+    """Tools with one outcome: a result, or an exception to raise; `gate` is waited for first."""
+
+    def __init__(self, outcome: str | Exception) -> None:
+        self.outcome = outcome
+        self.runs: list[ToolRun] = []
+        self.gate: asyncio.Event | None = None
+
+    def specs(self) -> tuple[ToolSpec, ...]:
+        return (ToolSpec(name="order", description="a table"),)
+
+    def warm(self) -> None:
+        return
+
+    async def run(self, run: ToolRun) -> str:
+        self.runs.append(run)
+        if self.gate is not None:
+            await self.gate.wait()
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    async def close(self) -> None:
+        return
+
+
+def runner_of(tools: Kitchen, stage: Stage | None = None) -> tuple[ToolRunner, list[Event]]:
+    stage = stage or Stage()
+    stage.bus.calls[CALL.id].epoch = LEASE.epoch
+    context = replace(stage.context, ports=replace(stage.context.ports, tools=tools))
+    reports: list[Event] = []
+    return ToolRunner(context, LEASE, lambda: CALL, reports.append), reports
+
+
+async def test_the_result_is_reported_for_its_effect() -> None:
+    tools = Kitchen("Booked.")
+    runner, reports = runner_of(tools)
+    await runner.run(RUN)
+    assert reports == [CommandDone(effect=RUN.id, tool="order", result="Booked.")]
+    (run,) = tools.runs
+    assert (run.name, run.arguments, run.key) == ("order", '{"people": 2}', "k-1")
+    assert (run.caller, run.number_verified) == ("+15550002", True)
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason", "unknown"),
+    [
+        (ServiceError("order", "answered with status 500", retryable=False), "order: answered with status 500", False),
+        (ServiceTimeout("order", "no answer in time", retryable=False), "order: no answer in time", True),
+        (KeyError("bug"), "KeyError", True),
+    ],
+)
+async def test_a_failure_is_reported_with_whether_it_may_have_acted(
+    failure: Exception, reason: str, unknown: bool
+) -> None:
+    runner, reports = runner_of(Kitchen(failure))
+    await runner.run(RUN)
+    failed = CommandFailed(effect=RUN.id, reason=reason, retryable=False, tool="order", unknown=unknown)
+    assert reports == [failed]
+
+
+async def test_a_tool_that_was_claimed_before_is_not_called() -> None:
+    """Another activation may have called it; so may this one, if the answer to its claim was lost."""
+    stage, tools = Stage(), Kitchen("Booked.")
+    runner, reports = runner_of(tools, stage)
+    await runner.run(RUN)
+    await runner.run(RUN)
+    assert len(tools.runs) == 1
+    (_, again) = reports
+    assert isinstance(again, CommandFailed)
+    assert again.unknown
+
+
+async def test_a_cancelled_tool_reports_nothing() -> None:
+    tools = Kitchen("Booked.")
+    tools.gate = asyncio.Event()
+    runner, reports = runner_of(tools)
+    task = asyncio.ensure_future(runner.run(RUN))
+    await eventually(lambda: tools.runs)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert reports == []
