@@ -17,6 +17,10 @@ _VERDICTS = {"works", "better", "accepted", "refused"}
 _OFFERED = {"works", "better", "accepted"}
 _ADDED = (
     "archive.",
+    "tools.",
+    "numbers.*.tools",
+    "numbers.*.phrases.askingOwner",
+    "phrases.askingOwner",
     "voicemail.message",
     "secrets.",
     "tts.fallbacks",

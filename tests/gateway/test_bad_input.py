@@ -27,6 +27,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "voicecall.continue.result": {"operationId": "x" * 43},
     "voicecall.end": {"callId": ID},
     "voicecall.dtmf": {"callId": ID, "digits": "1"},
+    "voicecall.answer": {"callId": ID, "answer": "Nine."},
     "voicecall.status": {},
     "voicecall.history": {},
     "voicecall.latency": {},

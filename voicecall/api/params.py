@@ -117,6 +117,7 @@ _E164 = Annotated[E164, AfterValidator(_number), _documented("^\\+[1-9][0-9]{1,1
 _Cursor = Annotated[str, _matching(_CURSOR, "cursor", "is not the `next` of an earlier page"), _documented(_CURSOR)]
 _AgentName = Annotated[str, StringConstraints(pattern=_NAME)]
 _Ms = Annotated[int, Field(ge=0, le=100_000_000_000_000)]
+_Question = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 _ToolName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 _Keys = Annotated[str, _documented(f"^{KEYS}$")]
 _Mode = Annotated[Mode, Strict(strict=False)]
@@ -157,8 +158,8 @@ class _CallOptions(Params):
         default=None, description="Keys pressed after the answer, before the message; in conversations only."
     )
     brief: Brief | None = Field(default=None, description="The purpose of the call, for its agent.")
-    tools: tuple[_ToolName, ...] | None = Field(
-        default=None, max_length=64, description="Which of the configured tools its agent may call. Default: all."
+    tools: Annotated[tuple[_ToolName, ...], Strict(strict=False), Field(max_length=64)] | None = Field(
+        default=None, description="Which of the configured tools its agent may call. Default: all."
     )
     idempotency_key: _Key | None = Field(default=None, description="At most one phone call is placed per key and day.")
 
@@ -200,7 +201,7 @@ class DtmfParams(Params):
 class AnswerParams(Params):
     call_id: _CallId
     answer: _Text = Field(description="The answer to the agent's question.")
-    question_id: _Operation | None = Field(
+    question_id: _Question | None = Field(
         default=None, description="Which question, as the record names it. Default: the one that waits."
     )
 

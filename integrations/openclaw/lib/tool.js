@@ -9,6 +9,7 @@ const METHODS = {
   continue_call: "voicecall.continue",
   speak_to_user: "voicecall.speak",
   send_dtmf: "voicecall.dtmf",
+  answer_question: "voicecall.answer",
   end_call: "voicecall.end",
   get_status: "voicecall.status",
 };
