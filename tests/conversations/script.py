@@ -111,7 +111,7 @@ class Conversation:
     words; besides those that all share. `asides`: what the caller utters without wanting an answer. `spoken_over`: the
     bot keeps the floor. `question`: an API client's `continue`, `answer` its result. `pauses`: how often playback must
     have been cleared at least. `within_ms`: from the end of each turn to the first sound of the answer at most.
-    `ends`: who hangs up. `owner`: what who placed the call answers to the agent's question. `keys`: those that the agent
+    `ends`: who hangs up. `owner`: what who placed the call answers to the agent's question. `keys`: what the agent
     presses, as tones. `is_bad_day`: a service fails.
     """
 
