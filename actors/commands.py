@@ -14,7 +14,18 @@ from typing import Literal, TypeVar
 from actors.context import ActorContext, Report
 from actors.metering import effect_counted, request_timed
 from voicecall.aio import backoff
-from voicecall.call.effects import Answer, AwaitBeep, Dial, FindLeg, HangUp, LookUp, OpenStream, Reject, SendDigits
+from voicecall.call.effects import (
+    Answer,
+    AwaitBeep,
+    Dial,
+    FindLeg,
+    HangUp,
+    LookUp,
+    OpenStream,
+    Reject,
+    SendDigits,
+    Transfer,
+)
 from voicecall.call.events import (
     CommandDone,
     CommandFailed,
@@ -30,7 +41,7 @@ from voicecall.call.replies import Connect
 from voicecall.call.state import Call
 from voicecall.errors import BusUnavailable, CarrierError, CarrierRejected, CarrierSilent, CarrierUnreachable, Fenced
 from voicecall.metrics import RECONCILED
-from voicecall.ports import CallControl, Lease, SupportsAwaitBeep, TakesCommands
+from voicecall.ports import CallControl, Lease, SupportsAwaitBeep, SupportsTransfer, TakesCommands
 
 __all__ = ["Command", "Commands", "claim"]
 
@@ -38,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Command = Answer | Dial | FindLeg | HangUp | AwaitBeep | LookUp | OpenStream | Reject | SendDigits
+Command = Answer | Dial | FindLeg | HangUp | AwaitBeep | LookUp | OpenStream | Reject | SendDigits | Transfer
 
 
 class Commands:
@@ -80,7 +91,7 @@ class Commands:
 
     async def _claim(self, command: Command) -> bool:
         effect = command.id
-        if not isinstance(command, Dial | SendDigits):
+        if not isinstance(command, Dial | SendDigits | Transfer):
             # Harmless to repeat: the claim still checks the epoch, but each attempt has a claim of its own.
             effect = EffectId(f"{command.id}@{self._lease.epoch}.{next(self._attempts)}")
         return await claim(self._context, self._lease, effect)
@@ -95,10 +106,8 @@ class Commands:
                     return await self._look_up(control, command)
                 case HangUp():
                     await self._timed(command, control.hang_up(command.leg))
-                case SendDigits():
-                    sending = control.send_digits(command.leg, command.digits, call=self._call().id, effect=command.id)
-                    if not await self._timed(command, sending):
-                        return None
+                case SendDigits() | Transfer():
+                    return await self._once(control, command)
                 case AwaitBeep():
                     await self._await_beep(control, command)
                 case Answer() | Reject() | OpenStream():
@@ -137,6 +146,31 @@ class Commands:
         """Ask the carrier to report the beep. One without this reports a machine only after its greeting: no wait."""
         if isinstance(control, SupportsAwaitBeep):
             await self._timed(command, control.await_beep(command.leg, call=self._call().id, effect=command.id))
+
+    async def _once(self, control: CallControl, command: SendDigits | Transfer) -> Event | None:
+        """What is never repeated. None when a webhook reports the outcome."""
+        if isinstance(command, Transfer):
+            await self._transfer(control, command)
+            return None
+        sending = control.send_digits(command.leg, command.digits, call=self._call().id, effect=command.id)
+        return CommandDone(effect=command.id) if await self._timed(command, sending) else None
+
+    async def _transfer(self, control: CallControl, order: Transfer) -> None:
+        """A webhook reports the outcome, also when the carrier gave no answer to the order."""
+        if not isinstance(control, SupportsTransfer):
+            raise CarrierRejected("this carrier does not transfer calls", code="unsupported")
+        ordered = control.transfer(
+            order.leg,
+            to=order.to,
+            from_=order.from_,
+            ring_timeout_s=order.ring_timeout_s,
+            call=self._call().id,
+            effect=order.id,
+        )
+        try:
+            await self._timed(order, ordered)
+        except CarrierSilent:
+            _log.warning("transfer unanswered", extra=self._facts(order))
 
     async def _dial(self, control: CallControl, dial: Dial) -> Event:
         if dial.before is not None and self._context.clock.now() > dial.before:
@@ -200,7 +234,7 @@ def _failed(command: Command, error: CarrierError) -> Event:
             return LegSeen(status=LegStatus.UNKNOWN)
         case HangUp() | AwaitBeep() | Answer() | OpenStream() | Reject():
             return CommandFailed(effect=command.id, reason=str(error), retryable=not isinstance(error, CarrierRejected))
-        case SendDigits():
+        case SendDigits() | Transfer():
             # Keys that may have been pressed are never pressed again; keys that never left here could be.
             return CommandFailed(effect=command.id, reason=str(error), retryable=isinstance(error, CarrierUnreachable))
 

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 import msgpack
 from pydantic import TypeAdapter, ValidationError
 
-from voicecall.call.effects import AskOwner, AwaitedEffect, RunTool
+from voicecall.call.effects import AskOwner, AwaitedEffect, RunTool, Transfer
 from voicecall.call.events import EVENTS, Event, Timer
 from voicecall.call.state import Call
 from voicecall.errors import BusError
@@ -43,11 +43,13 @@ _MAX_ENVELOPE: Final = 1_048_576
 _EFFECTS: Final[dict[str, type[Any]]] = {cls.name: cls for cls in get_args(AwaitedEffect)}
 _CLASSES: Final[dict[str, type[Any]]] = {**EVENTS, **_EFFECTS, Call.__name__: Call}
 
-_ADDED_TIMERS: Final = frozenset({Timer.CONFIRM, Timer.RESUME, Timer.TURN, Timer.SILENCE, Timer.TYPED, Timer.OWNER})
+_ADDED_TIMERS: Final = frozenset(
+    {Timer.CONFIRM, Timer.RESUME, Timer.TURN, Timer.SILENCE, Timer.TYPED, Timer.OWNER, Timer.TRANSFER}
+)
 """Timers that not every build of this version knows. They stand in a field of their own, which such a build ignores: a
 name that it does not know would make it refuse the whole snapshot."""
 
-_ADDED_EFFECTS: Final = (RunTool, AskOwner)
+_ADDED_EFFECTS: Final = (RunTool, AskOwner, Transfer)
 """The same of pending effects."""
 
 _POLICY_NAMES: Final = {

@@ -11,7 +11,7 @@ from voicecall.call import effects as f
 from voicecall.call import events as e
 from voicecall.call.decide import decide
 from voicecall.call.ids import EffectId, Epoch, RequestId, StreamId
-from voicecall.call.policy import CallPolicy, Endpointing, ToolPolicy, TurnPolicy
+from voicecall.call.policy import CallPolicy, Endpointing, ToolPolicy, TransferTarget, TurnPolicy
 from voicecall.call.state import Call, Phase
 
 _TEXT = st.sampled_from(["yes", "no", "what time is it", "hm "])
@@ -22,13 +22,18 @@ _EFFECT = st.integers(1, 12).map(lambda n: EffectId(f"{CALL}.{n}"))
 _MS = st.integers(0, 4000)
 _SILENT_MS = st.sampled_from([None, 0, 100, 800])
 _COMPLETE = st.none() | st.sampled_from([0.1, 0.9])
-_TOOLS = ToolPolicy(offered=("*",), unproven=("*",), idempotent=("order",))
+_TOOLS = ToolPolicy(
+    offered=("*",),
+    unproven=("*",),
+    idempotent=("order",),
+    transfers=(TransferTarget(name="office", number="+15554440001"),),
+)
 _PROMPTS = CallPolicy(turns=TurnPolicy(silence_s=12.0, endpointing=Endpointing.DYNAMIC), tools=_TOOLS)
-_ARGUMENTS = ('{"farewell": "Bye."}', '{"name": "n", "value": 1}', '{"digits": "1w2"}', '{"question": "When?"}', "{")
+_ARGUMENTS = ('{"farewell": "Bye."}', '{"to": "office"}', '{"name": "n", "value": 1}', '{"digits": "1w2"}', '{"question": "When?"}', "{")
 _CALL = st.builds(
     e.ToolRequest,
     id=st.sampled_from(["a", ""]),
-    name=st.sampled_from(["end_call", "note", "send_dtmf", "ask_owner", "order", "book"]),
+    name=st.sampled_from(["end_call", "note", "send_dtmf", "ask_owner", "transfer_call", "order", "book"]),
     arguments=st.sampled_from(_ARGUMENTS),
 )
 

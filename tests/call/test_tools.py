@@ -13,7 +13,7 @@ from voicecall.call import events as e
 from voicecall.call import tools
 from voicecall.call.ids import Epoch, RequestId
 from voicecall.call.phrases import ENGLISH
-from voicecall.call.policy import CallPolicy, ToolPolicy
+from voicecall.call.policy import CallPolicy, ToolPolicy, TransferTarget
 from voicecall.call.state import ToolOutcome, ToolUse
 from voicecall.call.step import Step
 
@@ -451,3 +451,83 @@ def test_the_time_of_tools_is_a_span_of_the_wait() -> None:
     assert (spans["tool"], spans["agent_first_token"]) == (2000, 900)
     assert stats.last_turn_tools == ("order",)
     assert sum(spans.values()) == pytest.approx(3100, abs=2), "the spans are the whole wait, each moment once"
+
+
+# --- transfer_call ------------------------------------------------------------------------------------------------
+
+PEOPLE = ToolPolicy(
+    offered=("transfer_call",), unproven=("*",), transfers=(TransferTarget(name="office", number="+15554440001"),)
+)
+TO_OFFICE = called(("transfer_call", {"to": "office"}), wrote="I am connecting you.")
+
+
+def transferring() -> tuple[Story, f.Transfer]:
+    """The caller has heard whom they are connected with, and the carrier has the order."""
+    story = connected(PEOPLE).fold(ASKED, e.AgentSaid(turn=1, text="I am connecting you."), TO_OFFICE)
+    assert not story.effects(f.Transfer), "the caller hears it to its end first"
+    story.fold(*played(1))
+    (order,) = story.effects(f.Transfer)
+    assert isinstance(order, f.Transfer)
+    return story, order
+
+
+def test_a_caller_is_handed_over_when_they_have_heard_it() -> None:
+    story, order = transferring()
+    assert (order.to, order.from_, order.leg, order.ring_timeout_s) == ("+15554440001", "+15550001111", LEG, 30.0)
+    story.fold(e.StreamClosed(stream=STREAM))
+    assert e.Timer.RECONNECT not in story.live.timers, "the stream ends because the carrier connects them"
+    assert not story.live.has_voice
+    story.fold(e.CommandDone(effect=order.id, leg=LEG, result="they have spoken"), after=120.0)
+    assert (story.live.ending, story.live.detail) == (e.EndReason.COMPLETED, "transferred to office")
+    assert outcomes(story) == [("transfer_call", ToolOutcome.DONE)]
+
+
+def test_a_caller_who_hangs_up_while_they_speak_ends_the_call() -> None:
+    story, _ = transferring()
+    story.fold(e.StreamClosed(stream=STREAM), e.HungUp(leg=LEG), after=60.0)
+    assert (story.live.is_over, story.live.pending) == (True, {})
+
+
+@pytest.mark.parametrize("reason", ["busy", "no answer", "failed", "canceled"])
+def test_when_no_one_takes_the_call_the_agent_goes_on_with_the_caller(reason: str) -> None:
+    story, order = transferring()
+    story.fold(e.StreamClosed(stream=STREAM))
+    story.fold(e.CommandFailed(effect=order.id, leg=LEG, reason=reason, retryable=False), after=30.0)
+    assert e.Timer.RECONNECT in story.live.timers
+    story.fold(OPENED)
+    assert ([use.outcome for use in uses(story)], uses(story)[0].result) == ([ToolOutcome.FAILED], reason)
+    story.fold(e.AgentSaid(turn=1, text="No one answers."), e.AgentDone(turn=1))
+    assert (spoken(story)[-1], asked(story)) == ("No one answers.", 2)
+
+
+def test_a_caller_who_goes_on_speaking_is_not_handed_over() -> None:
+    story = connected(PEOPLE).fold(ASKED, e.AgentSaid(turn=1, text="I am connecting you."), TO_OFFICE)
+    story.fold(e.PlaybackBegan(utterance=1), e.SpeechStarted(), e.Heard(text="no wait"))
+    story.fold(e.PlaybackDone(utterance=1, heard_ms=300, total_ms=900, complete=False))
+    assert (story.effects(f.Transfer), outcomes(story)) == ([], [("transfer_call", ToolOutcome.FAILED)])
+    assert asked(story) == 2
+
+
+def test_no_number_is_called_that_is_not_configured() -> None:
+    """Whatever the caller or a tool says: the model names a person, and never a number."""
+    for to in ("+4930123456", "Office", ""):
+        story = connected(PEOPLE).fold(ASKED, called(("transfer_call", {"to": to, "number": "+4930123456"})))
+        assert (story.effects(f.Transfer), outcomes(story)) == ([], [("transfer_call", ToolOutcome.REFUSED)])
+
+
+def test_a_transfer_outlives_the_worker_and_is_never_ordered_twice() -> None:
+    story, order = transferring()
+    story.fold(e.StreamClosed(stream=STREAM), e.Reactivated(epoch=Epoch(2)))
+    assert len(story.effects(f.Transfer)) == 1
+    story.fold(e.CommandDone(effect=order.id, leg=LEG), after=60.0)
+    assert story.live.ending is e.EndReason.COMPLETED
+
+
+def test_an_order_that_the_carrier_never_got_is_waited_for_no_longer() -> None:
+    """The stream is still open: it has not begun. Without a stream they may be speaking."""
+    story, _ = transferring()
+    story.fold(e.TimerFired(timer=e.Timer.TRANSFER), after=50.0)
+    assert (outcomes(story), asked(story)) == ([("transfer_call", ToolOutcome.FAILED)], 2)
+    story, _ = transferring()
+    story.fold(e.StreamClosed(stream=STREAM)).fold(e.TimerFired(timer=e.Timer.TRANSFER), after=50.0)
+    assert (story.live.is_transferring, story.live.is_ending) == (True, False)

@@ -20,7 +20,7 @@ from tests.contract.conformance.ways import way_of
 from tests.conversations.judge import Complaint, Evidence, Said, complaints, waits_of
 from tests.conversations.replayed import replayed
 from tests.conversations.script import Clip, Conversation
-from tests.conversations.systems import REPLIES, TOOLS, System, caller_of, line_of
+from tests.conversations.systems import PEOPLE, REPLIES, TOOLS, System, caller_of, line_of
 from voicecall.call.phrases import DEFAULT_LANGUAGE
 from voicecall.speech.tts.clip import apology
 
@@ -101,6 +101,8 @@ async def play_on(
     stage = Stage(stack, way_of(system.carrier), streaming=True)
     scene = _Scene(stack, stage, journals, {talk.name: place for place, talk in enumerate(talks)})
     await _post_scripts(stack, talks)
+    for name, script in (("busy", [{"busy": True}]), ("free", [{"wait_ms": 2000}])):
+        await stack.carrier.post("/_sim/persona", {"number": PEOPLE[name]["number"], "script": script})
     await stack.carrier.get("/_sim/health", reset=1)
     played = await asyncio.gather(*(_one(scene, talk, place * _STAGGER_S) for place, talk in enumerate(talks)))
     struck = await _struck(stack)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from simulators.stack import Plan, Stack
 from tests.conversations.script import Conversation, Line
 
-__all__ = ["REPLIES", "SYSTEMS", "TOOLS", "System", "caller_of", "line_of"]
+__all__ = ["PEOPLE", "REPLIES", "SYSTEMS", "TOOLS", "System", "caller_of", "line_of"]
 
 REPLIES: Final = {
     "weather": "It is raining.",
@@ -69,6 +69,7 @@ class System:
                 if talk.line is not None
             }
             tools = {"builtIn": ["end_call", "note", "send_dtmf", "ask_owner"], "http": _http_tools(stack)}
+            tools |= {"transfer": PEOPLE} if self.carrier == "twilio" else {}
             return {**config, "tts": _tts(stack, self.voices), "numbers": numbers, "tools": tools}
 
         return document
@@ -81,6 +82,10 @@ TOOLS: Final[dict[str, dict[str, Any]]] = {
     "huge": {"result": "x", "repeat": 1_000_000},
 }
 """What the operator's tools do, by name."""
+
+
+PEOPLE: Final = {"busy": {"number": "+15554440001"}, "free": {"number": "+15554440002"}}
+"""To whom callers may be handed over, on a carrier that does so: one refuses, the other talks for two seconds."""
 
 
 def _http_tools(stack: Stack) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from voicecall.agents.echo import EchoAgent
 from voicecall.agents.fallback import FallbackAgent, probe_of
 from voicecall.agents.llm import ChatModel
 from voicecall.agents.remote import HostAgent, agent_named, asks_hosts
-from voicecall.agents.tools.built_in import BUILT_IN
+from voicecall.agents.tools.built_in import BUILT_IN, transfer_to
 from voicecall.breaker import Breakers
 from voicecall.failover import Provider
 from voicecall.ports import NO_TOOLS, Agent, AgentHosts, Tools
@@ -94,5 +94,5 @@ class _Build:
             first_s=self._first_s if is_followed else 20.0,
             connect_s=settings.response_connect_timeout_ms / 1000,
             is_followed=is_followed,
-            tools=lambda: (*BUILT_IN, *self._tools.specs()),
+            tools=lambda: (*BUILT_IN, *transfer_to(settings.tools.transfer), *self._tools.specs()),
         )

@@ -60,6 +60,7 @@ TIMERS: Final[Mapping[e.Timer, Callable[[Step], Step]]] = {
     e.Timer.SILENCE: silence.silence_over,
     e.Timer.TYPED: dtmf.keys_complete,
     e.Timer.OWNER: tools.owner_silent,
+    e.Timer.TRANSFER: tools.transfer_overdue,
 }
 """What each timer does when it is due."""
 

@@ -35,6 +35,7 @@ __all__ = [
     "SendDigits",
     "Speak",
     "StopSpeaking",
+    "Transfer",
 ]
 
 
@@ -253,6 +254,23 @@ class AskOwner(_Effect):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer(_Effect):
+    """Connect the other party with `to`, at most once; the carrier then calls it, and our side of the leg is silent.
+
+    Outcome: `CommandDone` when they have spoken, `CommandFailed` with the reason when no one took the call. `from_`:
+    our number.
+    """
+
+    name: ClassVar[str] = "Transfer"
+    lane: ClassVar[EffectLane] = EffectLane.CONTROL
+    tool: int
+    leg: LegId
+    to: str
+    from_: str
+    ring_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DropAgent(_Effect):
     """Cancel the agent's reply to `turn` and to earlier turns."""
 
@@ -288,6 +306,7 @@ AwaitedEffect: TypeAlias = (
     | AskAgent
     | RunTool
     | AskOwner
+    | Transfer
 )
 """Effects whose outcome is reported: they stand in `Call.pending` until it is."""
 

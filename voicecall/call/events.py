@@ -136,6 +136,7 @@ class Timer(StrEnum):
     SILENCE = "silence"  # the caller has said nothing for too long
     TYPED = "typed"  # no further key: what the caller keyed in is complete
     OWNER = "owner"  # who placed the call has not answered the agent's question
+    TRANSFER = "transfer"  # the carrier has not begun to transfer the call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from voicecall.call.effects import (
     SendDigits,
     Speak,
     StopSpeaking,
+    Transfer,
 )
 from voicecall.call.events import CommandDone, CommandFailed, EndReason, EndRequested, Timer
 from voicecall.call.ids import LegId
@@ -44,7 +45,7 @@ __all__ = [
 
 _OF_CONVERSATION = (
     *(Timer.FILLER, Timer.REPLY, Timer.UNHEARD, Timer.AMD, Timer.GREETING),
-    *(Timer.CONFIRM, Timer.RESUME, Timer.TURN, Timer.SILENCE, Timer.TYPED, Timer.OWNER),
+    *(Timer.CONFIRM, Timer.RESUME, Timer.TURN, Timer.SILENCE, Timer.TYPED, Timer.OWNER, Timer.TRANSFER),
 )
 """Timers that mean nothing once the call is being hung up."""
 
@@ -113,6 +114,8 @@ def command_done(step: Step, event: CommandDone) -> Step:
             return finalise(step, step.call.ending or EndReason.HANGUP_BOT)
         case SendDigits(request=request):
             return step.settle_one(event.effect).resolve(request, ok=True)
+        case Transfer():  # they have spoken, and our part is over
+            return hang_up(step.settle_one(event.effect), EndReason.COMPLETED)
         case Answer() | OpenStream() | AwaitBeep() | RunTool() | AskOwner():
             return step.settle_one(event.effect)
         case Dial() | FindLeg() | LookUp() | Speak() | AskAgent() | None:
@@ -125,7 +128,7 @@ def command_failed(step: Step, event: CommandFailed) -> Step:
     match step.call.pending.get(event.effect):
         case HangUp():
             return _hangup_failed(step.settle(HangUp), event)
-        case SendDigits() | RunTool() | AskOwner() as effect:
+        case SendDigits() | RunTool() | AskOwner() | Transfer() as effect:
             request = effect.request if isinstance(effect, SendDigits) else None
             return step.settle_one(event.effect).resolve(request, ok=False, text=event.reason)
         case Answer():

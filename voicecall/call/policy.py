@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from voicecall.call.phrases import AUTO
 
-__all__ = ["CallPolicy", "Endpointing", "OnMachine", "Preemptive", "ToolPolicy", "TurnPolicy"]
+__all__ = ["CallPolicy", "Endpointing", "OnMachine", "Preemptive", "ToolPolicy", "TransferTarget", "TurnPolicy"]
 
 
 class OnMachine(StrEnum):
@@ -58,6 +58,14 @@ class TurnPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferTarget:
+    """Whom a call may be transferred to. `number`: E.164."""
+
+    name: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolPolicy:
     """What the agent may do on a call beside speaking. Names of tools; one that ends in `*` stands for many.
 
@@ -72,6 +80,8 @@ class ToolPolicy:
     filler_every_s: float = 10.0  # and again after so long
     result_chars: int = 4000  # the longest result
     owner_s: float = 60.0  # how long who placed the call may take to answer
+    transfers: tuple[TransferTarget, ...] = ()
+    transfer_ring_s: float = 30.0  # how long such a number may ring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

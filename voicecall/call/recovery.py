@@ -23,6 +23,7 @@ from voicecall.call.effects import (
     RunTool,
     SendDigits,
     Speak,
+    Transfer,
 )
 from voicecall.call.events import Reactivated, Takeover, Timer
 from voicecall.call.state import Call
@@ -56,6 +57,7 @@ RECOVERY: Final[Mapping[type[AwaitedEffect], Recovery]] = {
     AskAgent: Recovery.ASK_AGAIN,
     RunTool: Recovery.IF_IDEMPOTENT,
     AskOwner: Recovery.WAITS,
+    Transfer: Recovery.WAITS,
 }
 """What is done with each effect that is pending when a new owner takes the call up."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from voicecall.call.brief import CallBrief
-from voicecall.call.effects import AskOwner, AwaitedEffect, SendDigits
+from voicecall.call.effects import AskOwner, AwaitedEffect, SendDigits, Transfer
 from voicecall.call.events import AnsweredBy, EndReason, Failover, Mode, Timer
 from voicecall.call.ids import CallId, EffectId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.phrases import AUTO, Phrases, phrases_in
@@ -33,6 +33,7 @@ __all__ = [
     "Party",
     "PendingContinue",
     "PendingReply",
+    "PendingTransfer",
     "Phase",
     "PlaybackState",
     "QueuedDigits",
@@ -244,6 +245,17 @@ class ToolUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PendingTransfer:
+    """The call is to be transferred to `name`, as soon as nothing is being said. `asked`: the carrier has the order."""
+
+    tool: int
+    turn: int
+    name: str
+    number: str
+    asked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """A fact that the agent has noted for the report."""
 
@@ -348,6 +360,7 @@ class ToolsState:
     uses: tuple[ToolUse, ...] = ()
     made: int = 0
     notes: tuple[Note, ...] = ()
+    transfer: PendingTransfer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -499,7 +512,7 @@ class Call:
     @property
     def has_voice(self) -> bool:
         """Speech can reach the caller now: over a stream, or by the carrier's own voice where no stream is used."""
-        if self.amd.awaiting_beep or self.is_sending_digits:
+        if self.amd.awaiting_beep or self.is_sending_digits or self.is_transferring:
             return False
         return self.stream is not None or (self.is_native and self.phase.is_connected)
 
@@ -509,6 +522,11 @@ class Call:
         return self.policy.digits_replace_media and any(
             isinstance(effect, SendDigits) for effect in self.pending.values()
         )
+
+    @property
+    def is_transferring(self) -> bool:
+        """The carrier connects the other party with someone else: what is said on our side reaches no one."""
+        return any(isinstance(effect, Transfer) for effect in self.pending.values())
 
     @property
     def is_native(self) -> bool:

@@ -29,6 +29,7 @@ from voicecall.call.state import (
     Note,
     PendingContinue,
     PendingReply,
+    PendingTransfer,
     Phase,
     QueuedDigits,
     RequestResult,
@@ -156,6 +157,7 @@ class ToolsChanges(TypedDict, total=False):
     uses: tuple[ToolUse, ...]
     made: int
     notes: tuple[Note, ...]
+    transfer: PendingTransfer | None
 
 
 @dataclass(frozen=True, slots=True)

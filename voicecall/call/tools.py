@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from voicecall.call import dtmf, playback, recovery, transcript, turns
-from voicecall.call.effects import AskAgent, AskOwner, RunTool, SendDigits
+from voicecall.call.effects import AskAgent, AskOwner, RunTool, SendDigits, Transfer
 from voicecall.call.events import (
     AgentDone,
     AgentSaid,
@@ -26,7 +26,7 @@ from voicecall.call.events import (
     Timer,
     ToolRequest,
 )
-from voicecall.call.state import Call, Note, Party, ToolOutcome, ToolUse
+from voicecall.call.state import Call, Direction, Note, Party, PendingTransfer, ToolOutcome, ToolUse
 from voicecall.call.step import Step
 from voicecall.text.speakable import speakable
 
@@ -36,6 +36,7 @@ __all__ = [
     "END_CALL",
     "NOTE",
     "SEND_DTMF",
+    "TRANSFER_CALL",
     "agent_done",
     "agent_slow",
     "command_done",
@@ -46,6 +47,7 @@ __all__ = [
     "playback_done",
     "reactivated",
     "restricted",
+    "transfer_overdue",
     "watch",
 ]
 
@@ -53,6 +55,7 @@ END_CALL: Final = "end_call"
 NOTE: Final = "note"
 SEND_DTMF: Final = "send_dtmf"
 ASK_OWNER: Final = "ask_owner"
+TRANSFER_CALL: Final = "transfer_call"
 
 _KEPT: Final = 24  # calls, the newest: what the agent is given again
 _AT_ONCE: Final = 8
@@ -62,11 +65,11 @@ _NOTE_NAME: Final = 64
 _NOTE_VALUE: Final = 1000
 _QUESTION: Final = 500
 _KEYS: Final = re.compile(r"[0-9A-D*#wWpP,]{1,32}\Z")
-_SPEAKS_UP: Final = frozenset({ASK_OWNER})
+_SPEAKS_UP: Final = frozenset({ASK_OWNER, TRANSFER_CALL})
 """Tools whose outcome the caller waits for, so that the agent is asked about it although no one has spoken."""
 
 _UNKNOWN: Final = "the outcome is unknown: it may have been carried out; do not call this again without asking"
-_STILL_OPEN: Final = "not finished yet"
+_TRANSFER_BEGINS_S: Final = 20.0  # beyond the time that the number may ring
 
 
 def is_named(name: str, patterns: Iterable[str]) -> bool:
@@ -226,6 +229,49 @@ def _ask_owner(step: Step, use: ToolUse, arguments: Mapping[str, Any]) -> Step:
     return step if said else playback.say(step, step.call.phrases.asking_owner)
 
 
+def _transfer_call(step: Step, use: ToolUse, arguments: Mapping[str, Any]) -> Step:
+    """Hand the other party over to one of the configured numbers, as soon as they have heard what was said."""
+    policy, name = step.call.policy.tools, _text(arguments, "to", _NOTE_NAME)
+    target = next((target for target in policy.transfers if target.name == name), None)
+    if target is None:
+        raise _Refused(f"there is no one of this name; the names are {', '.join(t.name for t in policy.transfers)}")
+    if step.call.tools.transfer is not None:
+        raise _Refused("the call is being transferred already")
+    pending = PendingTransfer(tool=use.no, turn=use.turn, name=name, number=target.number)
+    step = step.set_tools(transfer=pending)
+    said = use.wrote or transcript.said_of_turn(step.call, step.call.turn)
+    return step if said else playback.say(step, step.call.phrases.fillers[0])
+
+
+def _proceed(step: Step) -> Step:
+    """Order the transfer when nothing is being said; drop it when the other party has spoken on, or it has failed."""
+    call, pending = step.call, step.call.tools.transfer
+    if pending is None:
+        return step
+    if all(use.no != pending.tool for use in _open(call)):
+        return step.set_tools(transfer=None).disarm(Timer.TRANSFER)
+    if pending.asked or call.leg is None or call.utterances or call.caller_is_speaking:
+        return step
+    if call.turn != pending.turn or call.floor.held is not None:
+        return _settle(step, pending.tool, ToolOutcome.FAILED, "not transferred: the other party went on speaking")
+    policy, ours = call.policy.tools, call.to if call.direction is Direction.INBOUND else call.from_
+    order = Transfer(
+        tool=pending.tool, leg=call.leg, to=pending.number, from_=ours, ring_timeout_s=policy.transfer_ring_s
+    )
+    step = step.request(order).set_tools(transfer=replace(pending, asked=True))
+    return step.disarm(Timer.FILLER).arm(Timer.TRANSFER, step.at + policy.transfer_ring_s + _TRANSFER_BEGINS_S)
+
+
+def transfer_overdue(step: Step) -> Step:
+    """A stream that is still open shows that the carrier has not begun. Without one they may be speaking."""
+    if not step.call.is_transferring or step.call.stream is None:
+        return step
+    for effect in step.call.pending.values():
+        if isinstance(effect, Transfer):
+            step = _settle(step.settle(Transfer), effect.tool, ToolOutcome.FAILED, "the carrier did not transfer it")
+    return step
+
+
 def _own(step: Step, use: ToolUse, arguments: Mapping[str, Any]) -> Step:
     """A tool of the operator's, which runs outside."""
     del arguments
@@ -246,6 +292,7 @@ BUILT_IN: Final[Mapping[str, Callable[[Step, ToolUse, Mapping[str, Any]], Step]]
     NOTE: _note,
     SEND_DTMF: _send_dtmf,
     ASK_OWNER: _ask_owner,
+    TRANSFER_CALL: _transfer_call,
 }
 """What each tool does that concerns the call itself. Raises _Refused."""
 
@@ -260,11 +307,16 @@ def command_done(step: Step, event: CommandDone) -> Step:
         step = step.resolve(event.request, ok=tool > 0, text="" if tool else "no question waits for this answer")
     if tool:
         step = _settle(step, tool, ToolOutcome.DONE, "done" if event.result is None else event.result)
+    if isinstance(step.call.pending.get(event.effect), Transfer) and step.call.tools.transfer is not None:
+        step = step.replace(detail=f"transferred to {step.call.tools.transfer.name}")
     return dtmf.command_done(step, event)
 
 
 def command_failed(step: Step, event: CommandFailed) -> Step:
     tool = _tool_of(step.call, event)
+    is_back = isinstance(step.call.pending.get(event.effect), Transfer) and not step.call.is_native
+    if is_back and step.call.stream is None:
+        step = step.arm(Timer.RECONNECT, step.at + step.call.policy.reconnect_s)
     if tool:
         outcome = ToolOutcome.UNKNOWN if event.unknown else ToolOutcome.FAILED
         step = _settle(step, tool, outcome, f"{event.reason}: {_UNKNOWN}" if event.unknown else event.reason)
@@ -274,7 +326,7 @@ def command_failed(step: Step, event: CommandFailed) -> Step:
 def _tool_of(call: Call, event: CommandDone | CommandFailed) -> int:
     """The number of the tool call whose outcome this is, or 0."""
     match call.pending.get(event.effect):
-        case RunTool(tool=tool) | AskOwner(tool=tool) | SendDigits(tool=tool):
+        case RunTool(tool=tool) | AskOwner(tool=tool) | SendDigits(tool=tool) | Transfer(tool=tool):
             return tool
         case _:
             return 0
@@ -304,6 +356,8 @@ def reactivated(step: Step, event: Reactivated) -> Step:
 
 def agent_slow(step: Step) -> Step:
     """There is no reply yet: say a filler, and while tools run, one after some time again."""
+    if step.call.is_transferring:
+        return step
     step = turns.agent_slow(step)
     if not list(_open_of_turn(step.call)) or not step.call.reply_due:
         return step
@@ -312,6 +366,7 @@ def agent_slow(step: Step) -> Step:
 
 def watch(step: Step) -> Step:
     """After each event: settle what nothing carries any more, and ask the agent again when nothing is open."""
+    step = _proceed(step)
     for use in _open(step.call):
         if use.no not in _carried(step.call):
             step = _settle(step, use.no, ToolOutcome.UNKNOWN, _UNKNOWN)
@@ -355,14 +410,18 @@ def _has_unreported(call: Call) -> bool:
 def _is_quiet(call: Call) -> bool:
     """The agent may speak up: neither party speaks, and it is not known that either is about to."""
     floor = call.floor
-    busy = call.utterances or call.caller_is_speaking or floor.held is not None or call.dtmf.typed
+    busy = (
+        call.utterances or call.is_transferring or call.caller_is_speaking or floor.held is not None or call.dtmf.typed
+    )
     ends = call.playback.hangup_after is not None or call.pending_continue is not None
     return not (busy or ends) and call.has_voice
 
 
 def _carried(call: Call) -> set[int]:
     """The numbers of the calls that something pending belongs to."""
-    effects = {e.tool for e in call.pending.values() if isinstance(e, RunTool | AskOwner | SendDigits)}
+    effects = {e.tool for e in call.pending.values() if isinstance(e, RunTool | AskOwner | SendDigits | Transfer)}
+    pending = call.tools.transfer
+    effects |= set() if pending is None or pending.asked else {pending.tool}
     return effects | {q.tool for q in call.dtmf.queued} | {u.tool for u in call.utterances if not u.cut}
 
 

@@ -83,7 +83,7 @@ def heard(step: Step, event: Heard) -> Step:
     call, question = step.call, step.call.pending_continue
     text = event.text.strip()
     # A carrier's stale callback is ignored before anything is cut.
-    if call.leg is None or call.is_protected or requests.is_stale(call, event):
+    if call.leg is None or call.is_protected or call.is_transferring or requests.is_stale(call, event):
         return step.ignored()
     step = leg_rules.leg_answered(step)
     if requests.precedes_question(call, event):

@@ -27,6 +27,7 @@ __all__ = [
     "MediaStopped",
     "MediaUnknown",
     "SupportsAwaitBeep",
+    "SupportsTransfer",
     "TakesCommands",
     "Verified",
     "Webhook",
@@ -242,6 +243,17 @@ class SupportsAwaitBeep(Protocol):
 
     async def await_beep(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:
         """Stop speaking and stay silent. A webhook reports the end of the greeting."""
+        ...
+
+
+@runtime_checkable
+class SupportsTransfer(Protocol):
+    """For a carrier that connects a leg with a number for us. Raises the kinds of CarrierError."""
+
+    async def transfer(
+        self, leg: LegId, *, to: str, from_: str, ring_timeout_s: float, call: CallId, effect: EffectId
+    ) -> None:
+        """Call `to` and connect it with the leg, once. A webhook reports how that ended, and the leg comes back."""
         ...
 
 

@@ -1,11 +1,13 @@
 """The built-in tools as a model sees them. What they do is in `voicecall/call/tools.py`. Pure."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from voicecall.call.tools import ASK_OWNER, END_CALL, NOTE, SEND_DTMF
+from voicecall.call.tools import ASK_OWNER, END_CALL, NOTE, SEND_DTMF, TRANSFER_CALL
 from voicecall.ports import ToolSpec
+from voicecall.settings import TransferTo
 
-__all__ = ["BUILT_IN"]
+__all__ = ["BUILT_IN", "transfer_to"]
 
 
 def _text(description: str) -> dict[str, Any]:
@@ -47,3 +49,18 @@ BUILT_IN: Final = (
     ),
 )
 """In the order in which they are offered."""
+
+
+def transfer_to(people: Mapping[str, TransferTo]) -> tuple[ToolSpec, ...]:
+    """The tool that hands the caller over to one of these; none where there is no one."""
+    if not people:
+        return ()
+    about = "; ".join(f"{name}: {each.description}" for name, each in people.items() if each.description)
+    spec = _spec(
+        TRANSFER_CALL,
+        "Hand the other party over to a person, who takes the call from then on. Say first whom you are calling. If no "
+        "one takes it, the other party comes back to you.",
+        required=("to",),
+        to={"type": "string", "enum": list(people), "description": about or "To whom."},
+    )
+    return (spec,)

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from voicecall.call.policy import ToolPolicy
-from voicecall.call.tools import restricted
-from voicecall.manifests.fields import MASKED, Block, ExactUrl, Secret, Text, Texts, whole
+from voicecall.call.policy import ToolPolicy, TransferTarget
+from voicecall.call.tools import TRANSFER_CALL, restricted
+from voicecall.manifests.fields import MASKED, Block, ExactUrl, Number, Secret, Text, Texts, whole
 
-__all__ = ["HttpTool", "McpServer", "Tools"]
+__all__ = ["HttpTool", "McpServer", "Tools", "TransferTo"]
 
 _NAME: Final = r"^[A-Za-z][A-Za-z0-9_-]{0,47}$"
 
@@ -59,6 +59,15 @@ class McpServer(Block):
     """How long a call of one may take."""
 
 
+class TransferTo(Block):
+    """Someone to whom the agent may hand a caller over (`transfer_call`)."""
+
+    number: Number
+    """Their number; no other is ever called."""
+    description: Text | None = None
+    """Who they are and what for, for the model."""
+
+
 class Tools(Block):
     """Tools of the agent, for models that call functions. An agent host has tools of its own."""
 
@@ -66,6 +75,9 @@ class Tools(Block):
     """Which of the tools that concern the call itself are offered: `end_call`, `note`, `send_dtmf`, `ask_owner`."""
     http: dict[ToolName, HttpTool] = Field(default_factory=dict)
     mcp: dict[ToolName, McpServer] = Field(default_factory=dict)
+    transfer: dict[ToolName, TransferTo] = Field(default_factory=dict)
+    transfer_ring_ms: Annotated[int, Field(ge=5000, le=120_000), BeforeValidator(whole)] = 30_000
+    """How long such a number may ring."""
     offer: Texts | None = None
     """Which of all these are offered, by name; `*` at the end stands for many. Without it all."""
     unproven: Texts = ("end_call", "note")
@@ -83,7 +95,8 @@ class Tools(Block):
 
     def policy(self) -> ToolPolicy:
         """These settings as the rules take them."""
-        names = (*self.built_in, *self.http, *(f"{server}__*" for server in self.mcp))
+        transfer = (TRANSFER_CALL,) if self.transfer else ()
+        names = (*self.built_in, *transfer, *self.http, *(f"{server}__*" for server in self.mcp))
         repeatable = (f"{name}__{tool}" for name, server in self.mcp.items() for tool in server.idempotent)
         return ToolPolicy(
             offered=names if self.offer is None else restricted(names, self.offer),
@@ -94,4 +107,6 @@ class Tools(Block):
             filler_every_s=self.filler_every_ms / 1000,
             result_chars=self.max_result_chars,
             owner_s=self.ask_owner_timeout_ms / 1000,
+            transfers=tuple(TransferTarget(name=name, number=each.number) for name, each in self.transfer.items()),
+            transfer_ring_s=self.transfer_ring_ms / 1000,
         )
