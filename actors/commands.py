@@ -74,7 +74,8 @@ class Commands:
                 return
             if not claimed:
                 _log.warning("command not sent: claimed before", extra=self._facts(command))
-                outcome: Event | None = _claimed_before(command)
+                # How a transfer ends, a webhook reports.
+                outcome: Event | None = None if isinstance(command, Transfer) else _claimed_before(command)
             elif (control := self._control()) is None:
                 outcome = _no_carrier(command)
             else:

@@ -29,7 +29,14 @@ _TOOLS = ToolPolicy(
     transfers=(TransferTarget(name="office", number="+15554440001"),),
 )
 _PROMPTS = CallPolicy(turns=TurnPolicy(silence_s=12.0, endpointing=Endpointing.DYNAMIC), tools=_TOOLS)
-_ARGUMENTS = ('{"farewell": "Bye."}', '{"to": "office"}', '{"name": "n", "value": 1}', '{"digits": "1w2"}', '{"question": "When?"}', "{")
+_ARGUMENTS = (
+    '{"farewell": "Bye."}',
+    '{"to": "office"}',
+    '{"name": "n", "value": 1}',
+    '{"digits": "1w2"}',
+    '{"question": "When?"}',
+    "{",
+)
 _CALL = st.builds(
     e.ToolRequest,
     id=st.sampled_from(["a", ""]),

@@ -101,7 +101,7 @@ async def play_on(
     stage = Stage(stack, way_of(system.carrier), streaming=True)
     scene = _Scene(stack, stage, journals, {talk.name: place for place, talk in enumerate(talks)})
     await _post_scripts(stack, talks)
-    for name, script in (("busy", [{"busy": True}]), ("free", [{"wait_ms": 2000}])):
+    for name, script in (("busy", [{"busy": True}]), ("free", [{"wait_ms": 2000}, {"hangup": True}])):
         await stack.carrier.post("/_sim/persona", {"number": PEOPLE[name]["number"], "script": script})
     await stack.carrier.get("/_sim/health", reset=1)
     played = await asyncio.gather(*(_one(scene, talk, place * _STAGGER_S) for place, talk in enumerate(talks)))

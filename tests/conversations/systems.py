@@ -10,7 +10,7 @@ from typing import Any, Final
 from simulators.stack import Plan, Stack
 from tests.conversations.script import Conversation, Line
 
-__all__ = ["PEOPLE", "REPLIES", "SYSTEMS", "TOOLS", "System", "caller_of", "line_of"]
+__all__ = ["HAND_OVERS", "PEOPLE", "REPLIES", "SYSTEMS", "TOOLS", "System", "caller_of", "line_of"]
 
 REPLIES: Final = {
     "weather": "It is raining.",
@@ -69,7 +69,7 @@ class System:
                 if talk.line is not None
             }
             tools = {"builtIn": ["end_call", "note", "send_dtmf", "ask_owner"], "http": _http_tools(stack)}
-            tools |= {"transfer": PEOPLE} if self.carrier == "twilio" else {}
+            tools |= {"transfer": PEOPLE} if self.name in HAND_OVERS else {}
             return {**config, "tts": _tts(stack, self.voices), "numbers": numbers, "tools": tools}
 
         return document
@@ -85,7 +85,10 @@ TOOLS: Final[dict[str, dict[str, Any]]] = {
 
 
 PEOPLE: Final = {"busy": {"number": "+15554440001"}, "free": {"number": "+15554440002"}}
-"""To whom callers may be handed over, on a carrier that does so: one refuses, the other talks for two seconds."""
+"""To whom callers may be handed over: one refuses, the other talks for two seconds."""
+
+HAND_OVERS: Final = ("together", "scribe")
+"""The systems on which callers are handed over: a carrier each."""
 
 
 def _http_tools(stack: Stack) -> dict[str, Any]:

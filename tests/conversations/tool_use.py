@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from tests.conversations.script import GREETING, Conversation, Expected, Whole, asks, hangs_up, hears, says
+from tests.conversations.systems import HAND_OVERS
 from voicecall.call.phrases import ENGLISH
 
 __all__ = ["TOOLS"]
@@ -27,6 +28,32 @@ def _tool(
         turns=(f"please {words}",),
         replies={f"please {words}": call, words: then},
         **more,
+    )
+
+
+def _handed_over(system: str) -> Conversation:
+    """The caller hears whom they are connected with, and speaks with them; then the call is over."""
+    return Conversation(
+        name=f"tool transfer on {system}",
+        system=system,
+        steps=(hears(GREETING), says("get me a free person")),
+        heard=(Whole(GREETING), Whole("I am connecting you now.")),
+        turns=("get me a free person",),
+        replies={"a free person": {"reply": "I am connecting you now.", **_calls("transfer_call", to="free")}},
+        ends="bot",
+    )
+
+
+def _refused(system: str) -> Conversation:
+    """No one takes the call: the caller comes back to the agent."""
+    return _tool(
+        f"transfer to one who is busy on {system}",
+        "get me your busy boss",
+        _calls("transfer_call", to="busy"),
+        _FILLER,
+        then="My boss is on another line.",
+        system=system,
+        within_ms=3500,
     )
 
 
@@ -87,24 +114,8 @@ TOOLS: Final = (
         owner="Yes, nine is fine.",
         is_short=True,
     ),
-    _tool(
-        "transfer to one who is busy",
-        "get me your busy boss",
-        _calls("transfer_call", to="busy"),
-        _FILLER,
-        then="My boss is on another line.",
-        system="together",
-        within_ms=3500,
-    ),
-    Conversation(
-        name="tool transfer",
-        system="together",
-        steps=(hears(GREETING), says("get me a free person")),
-        heard=(Whole(GREETING), Whole("I am connecting you now.")),
-        turns=("get me a free person",),
-        replies={"a free person": {"reply": "I am connecting you now.", **_calls("transfer_call", to="free")}},
-        ends="bot",
-    ),
+    *(_handed_over(system) for system in HAND_OVERS),
+    *(_refused(system) for system in HAND_OVERS),
     _tool(
         "keys",
         "press one and two",

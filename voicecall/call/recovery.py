@@ -42,6 +42,7 @@ class Recovery(StrEnum):
     ASK_AGAIN = "asked again, with what the caller has already heard of the reply"
     IF_IDEMPOTENT = "run again where that is declared harmless; else its outcome is unknown to the agent"
     WAITS = "waits on"
+    IF_UNSENT = "sent if the last owner has not claimed it; else its outcome is waited for"
 
 
 RECOVERY: Final[Mapping[type[AwaitedEffect], Recovery]] = {
@@ -57,7 +58,7 @@ RECOVERY: Final[Mapping[type[AwaitedEffect], Recovery]] = {
     AskAgent: Recovery.ASK_AGAIN,
     RunTool: Recovery.IF_IDEMPOTENT,
     AskOwner: Recovery.WAITS,
-    Transfer: Recovery.WAITS,
+    Transfer: Recovery.IF_UNSENT,
 }
 """What is done with each effect that is pending when a new owner takes the call up."""
 
@@ -107,6 +108,8 @@ def _settle_pending(step: Step, call: Call) -> Step:
                 continue  # settled by `reactivated`, together with what is queued
             case Recovery.WAITS:
                 continue
+            case Recovery.IF_UNSENT:
+                step = step.send_again(effect)
     return step
 
 

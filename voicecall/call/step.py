@@ -219,6 +219,10 @@ class Step:
         call = replace(self.call, effects_made=number, pending={**self.call.pending, numbered.id: numbered})
         return self.__class__(call, self.at, (*self.effects, numbered))
 
+    def send_again(self, effect: AwaitedEffect) -> Self:
+        """Request a pending effect under its own id: it is sent only if that was never claimed."""
+        return self.__class__(self.call, self.at, (*self.effects, effect))
+
     def emit(self, effect: Reject | StopSpeaking | PauseSpeaking | ResumeSpeaking | DropAgent | Resolve) -> Self:
         """Request an effect that has no outcome: it gets its id and is forgotten once it ran."""
         number = self.call.effects_made + 1

@@ -263,8 +263,12 @@ def _proceed(step: Step) -> Step:
 
 
 def transfer_overdue(step: Step) -> Step:
-    """A stream that is still open shows that the carrier has not begun. Without one they may be speaking."""
-    if not step.call.is_transferring or step.call.stream is None:
+    """A stream that is still open shows that the carrier has not begun. Without one they may be speaking.
+
+    A carrier that is commanded keeps the stream, and answers each command.
+    """
+    call = step.call
+    if not call.is_transferring or call.stream is None or call.policy.by_command:
         return step
     for effect in step.call.pending.values():
         if isinstance(effect, Transfer):
