@@ -68,7 +68,8 @@ class Webhook:
     carrier asks for instructions rather than only reporting. `kind` is a metric label from a fixed set ("answer",
     "status", "unknown", ...). `event_key`: the carrier's own id of the event, for carriers that sign a repetition anew;
     otherwise equal requests have equal signatures. `awaits_beep`: it asks what to do until the end of a machine's
-    greeting (`SupportsAwaitBeep`). `prompt`: it asks for the text of this utterance. `verified`: the carrier reports
+    greeting (`SupportsAwaitBeep`). `prompt`: it asks for the text of this utterance. `hands_over`: it asks to whom the
+    call is transferred, by this effect (its number). `verified`: the carrier reports
     that the caller's network vouches for `from_` (STIR/SHAKEN, full attestation).
 
     `from_` and `to` are what the remote party's network wrote: at most 256 characters, in one line.
@@ -85,6 +86,7 @@ class Webhook:
     event_key: str | None = None
     awaits_beep: bool = False
     prompt: int | None = None
+    hands_over: int | None = None
     verified: bool = False
 
     def __post_init__(self) -> None:

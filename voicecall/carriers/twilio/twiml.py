@@ -12,6 +12,7 @@ from voicecall.call.replies import (
     AwaitGreetingEnd,
     Connect,
     Gather,
+    HandOver,
     Hangup,
     Hold,
     NativeVoice,
@@ -44,7 +45,9 @@ def render(reply: Reply, *, voice: NativeVoice = US_ENGLISH) -> bytes:
             _converse(response, text, heard, silent, reply.voice or voice)
         case Hangup():
             SubElement(response, "Hangup")
-        case NoOp() | AwaitGreetingEnd():  # its answering-machine result comes at the beep, so no document waits for it
+        case (
+            NoOp() | AwaitGreetingEnd() | HandOver()
+        ):  # its answering-machine result comes at the beep, so no document waits for it
             pass
         case _:
             assert_never(reply)

@@ -79,7 +79,7 @@ class Voicemail(Block):
 
 _PUBLIC_URL: Final = rf"^{HTTP_ORIGIN}/+(?![?#/])[!-~](?:(?![?#])[!-~])*(?:\?(?:(?!#)[!-~])*)?$"
 _OUR_FIELDS: Final = frozenset(
-    {"callId", "dialled", "flow", "greeting", "n", "pressed", "resume", "said", "say", "turnToken", "type"}
+    {"callId", "dial", "dialled", "flow", "greeting", "n", "pressed", "resume", "said", "say", "turnToken", "type"}
 )
 
 
