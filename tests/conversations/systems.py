@@ -87,7 +87,7 @@ TOOLS: Final[dict[str, dict[str, Any]]] = {
 PEOPLE: Final = {"busy": {"number": "+15554440001"}, "free": {"number": "+15554440002"}}
 """To whom callers may be handed over: one refuses, the other talks for two seconds."""
 
-HAND_OVERS: Final = ("together", "scribe", "whisper")
+HAND_OVERS: Final = ("alone", "together", "scribe", "whisper")
 """The systems on which callers are handed over: a carrier each."""
 
 

@@ -24,7 +24,6 @@ CARRIER: Final = CarrierManifest(
         ("plivo", "acceptV2"): "a signature of scheme V2 covers neither query nor body, so one captured request would"
         " sign any other; rely on V3, with which Plivo signs every request too"
     },
-    transfers=True,
     longest_prompt=3000,  # `<Speak>` with a Polly voice
     reports_beep=False,
     amd_timeout_s=8.0,  # `machine_detection_time` is set to 5 s

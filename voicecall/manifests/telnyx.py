@@ -24,7 +24,6 @@ CARRIER: Final = CarrierManifest(
     verification=((("telnyx", "publicKey"), "TELNYX_PUBLIC_KEY"),),
     api_base_url="https://api.telnyx.com/v2",
     by_command=True,
-    transfers=True,
     longest_prompt=3000,  # the `payload` of `speak`
     signatures_expire=True,
     amd_timeout_s=8.0,  # `total_analysis_time_millis` is set to 3.5 s

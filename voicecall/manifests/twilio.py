@@ -24,7 +24,6 @@ CARRIER: Final = CarrierManifest(
     also_filled=((("fromNumber",), "TWILIO_FROM_NUMBER"),),
     api_base_url="https://api.twilio.com",
     keys_replace=True,
-    transfers=True,
     longest_prompt=2800,  # a document in an update of a call has 4,000 characters; the rest is its markup and URLs
     amd_timeout_s=35.0,  # it reports a machine at its beep, or after 30 s without one
     older_keys={("twilio", "from"): ("fromNumber",)},

@@ -106,10 +106,6 @@ def _tool_rules(entered: RawSettings) -> Iterator[str]:
     for path in matching(entered.raw, ("tools", "http", "*")):
         if path[-1] in BUILT_IN:
             yield f"{entered.name(path)} is the name of a built-in tool; give yours another"
-    carrier = _carrier(entered.raw)
-    if carrier is not None and not carrier.transfers and list(matching(entered.raw, ("tools", "transfer", "*"))):
-        able = ", ".join(name for name, each in CARRIERS.items() if each.transfers)
-        yield f"{entered.name(('tools', 'transfer'))} needs a carrier that transfers calls here, {able}; remove it"
     for path in matching(entered.raw, ("tools", "mcp", "*")):
         written = {key for key in ("url", "command") if _plain(entered.raw, (*path, key)) is not None}
         if len(written) != 1:
