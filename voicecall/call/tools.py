@@ -26,7 +26,7 @@ from voicecall.call.events import (
     Timer,
     ToolRequest,
 )
-from voicecall.call.state import Call, Direction, Note, Party, PendingTransfer, ToolOutcome, ToolUse
+from voicecall.call.state import Call, Direction, Note, Party, PendingReply, PendingTransfer, ToolOutcome, ToolUse
 from voicecall.call.step import Step
 from voicecall.text.speakable import speakable
 
@@ -108,11 +108,19 @@ def agent_done(step: Step, event: AgentDone) -> Step:
     if number > policy.max_steps:  # it was not offered any
         return turns.agent_done(step, replace(event, calls=None))
     patterns = offered(step.call, event.turn)
-    step = step.settle(AskAgent).disarm(Timer.REPLY)
+    step = _say_so_far(step.settle(AskAgent).disarm(Timer.REPLY))
     step = step.arm(Timer.FILLER, step.at + policy.filler_after_s)
     for request in event.calls[:_AT_ONCE]:
         step = _call(step, request, event, number, patterns)
     return _ends_call(step, event) if _has_ended(step.call, number) else step
+
+
+def _say_so_far(step: Step) -> Step:
+    """Where the carrier speaks, a reply is said in one piece: here the piece before the tools."""
+    reply = step.call.floor.reply
+    if reply is None or not reply.text:
+        return step
+    return playback.say(step.set_floor(reply=PendingReply()), reply.text, turn=step.call.turn)
 
 
 def _call(step: Step, request: ToolRequest, event: AgentDone, number: int, patterns: tuple[str, ...]) -> Step:
