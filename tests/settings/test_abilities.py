@@ -17,6 +17,7 @@ _OFFERED = [
     ("book_table",),
     ("shop__*", "files__*"),
     ("end_call", "note", "shop__*"),
+    ("end_call", "transfer_call"),
 ]
 
 
@@ -27,7 +28,7 @@ def test_an_example_loads_and_offers_its_tools(example: str, offered: tuple[str,
 
 
 def test_what_the_examples_say_of_idempotence_numbers_and_keys() -> None:
-    _, http, mcp, numbers = (parse_settings(example, _KEYS) for example in _EXAMPLES)
+    _, http, mcp, numbers, people = (parse_settings(example, _KEYS) for example in _EXAMPLES)
     assert http.tools.http["book_table"].authorization == "booking"
     assert mcp.call_policy().tools.idempotent == ("files__search",)
     routed = numbers.on_route("+15550001001").call_policy().tools
@@ -35,6 +36,12 @@ def test_what_the_examples_say_of_idempotence_numbers_and_keys() -> None:
         ("end_call", "shop__*"),
         "shop__opening_hours",
     )
+    transfers = people.call_policy().tools.transfers
+    assert [(each.name, each.number) for each in transfers] == [
+        ("bookings", "+15550007777"),
+        ("at_night", "+15550008888"),
+    ]
+    assert people.call_policy().tools.transfer_ring_s == 25.0
 
 
 def test_the_page_names_the_defaults() -> None:
