@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from actors.commands import Commands
 from actors.tool_runner import ToolRunner
 from tests.actors.test_agent_runner import CALL
 from tests.fakes.ports import Stage, eventually
-from voicecall.call.effects import RunTool
+from voicecall.call.effects import RunTool, Transfer
 from voicecall.call.events import CommandDone, CommandFailed, Event
-from voicecall.call.ids import EffectId, Epoch, NodeId
-from voicecall.errors import ServiceError, ServiceTimeout
+from voicecall.call.ids import EffectId, Epoch, LegId, NodeId
+from voicecall.errors import CarrierRejected, CarrierSilent, ServiceError, ServiceTimeout
 from voicecall.ports import Lease, ToolRun, ToolSpec
 
 LEASE = Lease(call=CALL.id, node=NodeId("worker-1"), epoch=Epoch(1))
@@ -89,6 +90,46 @@ async def test_a_tool_that_was_claimed_before_is_not_called() -> None:
     (_, again) = reports
     assert isinstance(again, CommandFailed)
     assert again.unknown
+
+
+ORDER = Transfer(
+    id=EffectId("e.2"), tool=1, leg=LegId("leg-1"), to="+15554440001", from_="+15550001", ring_timeout_s=30.0
+)
+
+
+def commands_of(stage: Stage, epoch: int = 1) -> tuple[Commands, list[Event]]:
+    stage.bus.calls[CALL.id].epoch = Epoch(epoch)
+    reports: list[Event] = []
+    return Commands(stage.context, replace(LEASE, epoch=Epoch(epoch)), lambda: CALL, reports.append), reports
+
+
+async def test_a_transfer_is_ordered_once_and_its_outcome_is_left_to_the_carrier() -> None:
+    """A new owner requests it again: if the last one has claimed it, nothing is sent, and nothing is reported."""
+    stage = Stage()
+    first, reports = commands_of(stage)
+    await first.run(ORDER)
+    second, later = commands_of(stage, epoch=2)
+    await second.run(ORDER)
+    assert (stage.carrier.did("transfer"), reports, later) == (1, [], [])
+
+
+@pytest.mark.parametrize(
+    ("failure", "reports"),
+    [
+        (CarrierSilent("no answer"), []),
+        (
+            CarrierRejected("no such number", code="21211"),
+            [CommandFailed(effect=ORDER.id, reason="21211: no such number", retryable=False)],
+        ),
+    ],
+)
+async def test_only_an_order_that_the_carrier_refused_has_failed(failure: Exception, reports: list[Event]) -> None:
+    """Without an answer they may be connected already."""
+    stage = Stage()
+    stage.carrier.outcomes["transfer"].append(failure)
+    commands, reported = commands_of(stage)
+    await commands.run(ORDER)
+    assert reported == reports
 
 
 async def test_a_cancelled_tool_reports_nothing() -> None:

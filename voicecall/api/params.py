@@ -28,6 +28,7 @@ from voicecall.call.ids import E164, CallId, is_call_id
 from voicecall.call.numbers import NotANumber, read_number
 
 __all__ = [
+    "AnswerParams",
     "ContinueParams",
     "ContinueResultParams",
     "DeadParams",

@@ -21,6 +21,7 @@ __all__ = [
     "NAME",
     "SUMMARY",
     "Action",
+    "AnswerQuestion",
     "BadParameters",
     "ContinueCall",
     "EndCall",
