@@ -16,11 +16,11 @@ from actors.questions import question_of
 from actors.reply_clock import ReplyClock
 from voicecall.aio import closing
 from voicecall.call.effects import AskAgent
-from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, Failover, ModelTokens
+from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, Failover, ModelTokens, ToolRequest
 from voicecall.call.phrases import DEFAULT_LANGUAGE
 from voicecall.call.state import Call
 from voicecall.errors import ServiceError
-from voicecall.ports import EndCall, Question, ReplyCut, ReplyPiece, Usage
+from voicecall.ports import EndCall, Question, ReplyCut, ReplyPiece, ToolCalls, Usage
 from voicecall.speech.sentences import Sentences
 
 __all__ = ["AgentRunner"]
@@ -61,6 +61,7 @@ class AgentRunner:
         self._said: list[str] = []  # the sentences of this reply
         self._ends_call = False  # with this reply
         self._tokens: ModelTokens | None = None  # of this reply, as far as a service has counted them
+        self._calls: tuple[ToolRequest, ...] = ()  # of tools, at its end
 
     def follow(self, call: Call) -> None:
         """Prepare while the phone rings: open the connection to the agent."""
@@ -74,18 +75,23 @@ class AgentRunner:
         with effect_counted(ask) as result:
             reason = await self._reply(question)
             if not reason:
-                self._report(AgentDone(turn=ask.turn, ends_call=self._ends_call, tokens=self._tokens))
+                self._report(self._done(ask.turn))
                 return
             result.value = "failed"
             _log.warning("agent failed", extra={"call_id": question.call, "turn": ask.turn, "reason": reason})
             self._report(AgentFailed(turn=ask.turn, reason=reason))
+
+    def _done(self, turn: int) -> AgentDone:
+        if not self._calls:
+            return AgentDone(turn=turn, ends_call=self._ends_call, tokens=self._tokens)
+        return AgentDone(turn=turn, calls=self._calls, wrote=" ".join(self._said), tokens=self._tokens)
 
     async def _reply(self, question: Question) -> str:
         """Report the sentences of the reply; why it failed, "" when it is complete.
 
         Where it breaks off and another agent is left, that one goes on after the last complete sentence.
         """
-        self._is_first, self._ends_call, self._said = True, False, []
+        self._is_first, self._ends_call, self._said, self._calls = True, False, [], ()
         self._clock, self._failover, self._tokens = ReplyClock(), None, None
         asked = question
         while True:
@@ -104,6 +110,9 @@ class AgentRunner:
                     if isinstance(piece, EndCall):
                         self._ends_call = True
                         break
+                    if isinstance(piece, ToolCalls):
+                        self._calls = piece.calls
+                        break
                     if isinstance(piece, Failover):
                         self._failover = piece
                         continue
@@ -118,7 +127,7 @@ class AgentRunner:
             _log.exception("agent adapter raised", extra={"call_id": question.call, "turn": question.turn})
             return type(error).__name__
         self._say(question.turn, sentences.flush())
-        has_said = not self._is_first or question.said or self._ends_call
+        has_said = not self._is_first or question.said or self._ends_call or self._calls or _has_spoken(question)
         return "" if has_said else "the reply has no text"
 
     def _count(self, usage: Usage) -> None:
@@ -149,3 +158,8 @@ class AgentRunner:
             self._failover = None
             self._said.append(sentence)
             self._report(self._clock.stamped(said))
+
+
+def _has_spoken(question: Question) -> bool:
+    """The agent has said something in this turn already, before it called a tool."""
+    return any(use.turn == question.turn and use.wrote for use in question.uses)

@@ -28,6 +28,7 @@ from actors.native_speaker import NativeSpeaker
 from actors.preemptive import EarlyReplies
 from actors.speaker import Speaker
 from actors.timers import Timers
+from actors.tool_runner import ToolRunner
 from voicecall.aio import backoff, end
 from voicecall.call.events import Event, Reactivated, StreamClosed
 from voicecall.call.ids import NodeId
@@ -106,6 +107,7 @@ class CallActor(LoopActor):
             commands=Commands(context, lease, self._committed, self._report),
             speaker=speaker,
             agent_runner=self._agent_runner,
+            tool_runner=ToolRunner(context, lease, self._committed, self._report),
             on_idle=self._end_if_done,
         )
 

@@ -14,7 +14,18 @@ from typing import Literal, TypeVar
 from actors.context import ActorContext, Report
 from actors.metering import effect_counted, request_timed
 from voicecall.aio import backoff
-from voicecall.call.effects import Answer, AwaitBeep, Dial, FindLeg, HangUp, LookUp, OpenStream, Reject, SendDigits
+from voicecall.call.effects import (
+    Answer,
+    AwaitBeep,
+    Dial,
+    FindLeg,
+    HangUp,
+    LookUp,
+    OpenStream,
+    Reject,
+    SendDigits,
+    Transfer,
+)
 from voicecall.call.events import (
     CommandDone,
     CommandFailed,
@@ -30,15 +41,15 @@ from voicecall.call.replies import Connect
 from voicecall.call.state import Call
 from voicecall.errors import BusUnavailable, CarrierError, CarrierRejected, CarrierSilent, CarrierUnreachable, Fenced
 from voicecall.metrics import RECONCILED
-from voicecall.ports import CallControl, Lease, SupportsAwaitBeep, TakesCommands
+from voicecall.ports import CallControl, Lease, SupportsAwaitBeep, SupportsTransfer, TakesCommands
 
-__all__ = ["Command", "Commands"]
+__all__ = ["Command", "Commands", "claim"]
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Command = Answer | Dial | FindLeg | HangUp | AwaitBeep | LookUp | OpenStream | Reject | SendDigits
+Command = Answer | Dial | FindLeg | HangUp | AwaitBeep | LookUp | OpenStream | Reject | SendDigits | Transfer
 
 
 class Commands:
@@ -63,7 +74,8 @@ class Commands:
                 return
             if not claimed:
                 _log.warning("command not sent: claimed before", extra=self._facts(command))
-                outcome: Event | None = _claimed_before(command)
+                # How a transfer ends, a webhook reports.
+                outcome: Event | None = None if isinstance(command, Transfer) else _claimed_before(command)
             elif (control := self._control()) is None:
                 outcome = _no_carrier(command)
             else:
@@ -80,24 +92,10 @@ class Commands:
 
     async def _claim(self, command: Command) -> bool:
         effect = command.id
-        if not isinstance(command, Dial | SendDigits):
+        if not isinstance(command, Dial | SendDigits | Transfer):
             # Harmless to repeat: the claim still checks the epoch, but each attempt has a claim of its own.
             effect = EffectId(f"{command.id}@{self._lease.epoch}.{next(self._attempts)}")
-        for delay_s in backoff():
-            await self._context.lease_guard.until_held()
-            try:
-                claimed = await self._context.leases.claim(self._lease, effect)
-            except BusUnavailable:
-                await asyncio.sleep(delay_s)
-                continue
-            # The answer may have taken long: whether this node may act is judged again now.
-            if self._context.lease_guard.holds:
-                return claimed
-            if not claimed:
-                return False
-            await self._context.lease_guard.until_held()
-            return True
-        raise AssertionError("backoff never ends")
+        return await claim(self._context, self._lease, effect)
 
     async def _send(self, control: CallControl, command: Command) -> Event | None:
         """The outcome; None when the carrier reports it by a webhook."""
@@ -109,10 +107,8 @@ class Commands:
                     return await self._look_up(control, command)
                 case HangUp():
                     await self._timed(command, control.hang_up(command.leg))
-                case SendDigits():
-                    sending = control.send_digits(command.leg, command.digits, call=self._call().id, effect=command.id)
-                    if not await self._timed(command, sending):
-                        return None
+                case SendDigits() | Transfer():
+                    return await self._once(control, command)
                 case AwaitBeep():
                     await self._await_beep(control, command)
                 case Answer() | Reject() | OpenStream():
@@ -152,6 +148,31 @@ class Commands:
         if isinstance(control, SupportsAwaitBeep):
             await self._timed(command, control.await_beep(command.leg, call=self._call().id, effect=command.id))
 
+    async def _once(self, control: CallControl, command: SendDigits | Transfer) -> Event | None:
+        """What is never repeated. None when a webhook reports the outcome."""
+        if isinstance(command, Transfer):
+            await self._transfer(control, command)
+            return None
+        sending = control.send_digits(command.leg, command.digits, call=self._call().id, effect=command.id)
+        return CommandDone(effect=command.id) if await self._timed(command, sending) else None
+
+    async def _transfer(self, control: CallControl, order: Transfer) -> None:
+        """A webhook reports the outcome, also when the carrier gave no answer to the order."""
+        if not isinstance(control, SupportsTransfer):
+            raise CarrierRejected("this carrier does not transfer calls", code="unsupported")
+        ordered = control.transfer(
+            order.leg,
+            to=order.to,
+            from_=order.from_,
+            ring_timeout_s=order.ring_timeout_s,
+            call=self._call().id,
+            effect=order.id,
+        )
+        try:
+            await self._timed(order, ordered)
+        except CarrierSilent:
+            _log.warning("transfer unanswered", extra=self._facts(order))
+
     async def _dial(self, control: CallControl, dial: Dial) -> Event:
         if dial.before is not None and self._context.clock.now() > dial.before:
             # The client that asked for the call was answered that there is none.
@@ -184,6 +205,25 @@ class Commands:
         return {"call_id": self._lease.call, "epoch": self._lease.epoch, "command": command.name}
 
 
+async def claim(context: ActorContext, lease: Lease, effect: EffectId) -> bool:
+    """Whether this activation may act, and no other has claimed the effect. Waits for Redis. Raises Fenced."""
+    for delay_s in backoff():
+        await context.lease_guard.until_held()
+        try:
+            claimed = await context.leases.claim(lease, effect)
+        except BusUnavailable:
+            await asyncio.sleep(delay_s)
+            continue
+        # The answer may have taken long: whether this node may act is judged again now.
+        if context.lease_guard.holds:
+            return claimed
+        if not claimed:
+            return False
+        await context.lease_guard.until_held()
+        return True
+    raise AssertionError("backoff never ends")
+
+
 def _failed(command: Command, error: CarrierError) -> Event:
     match command:
         case Dial() if isinstance(error, CarrierRejected | CarrierUnreachable):
@@ -195,7 +235,7 @@ def _failed(command: Command, error: CarrierError) -> Event:
             return LegSeen(status=LegStatus.UNKNOWN)
         case HangUp() | AwaitBeep() | Answer() | OpenStream() | Reject():
             return CommandFailed(effect=command.id, reason=str(error), retryable=not isinstance(error, CarrierRejected))
-        case SendDigits():
+        case SendDigits() | Transfer():
             # Keys that may have been pressed are never pressed again; keys that never left here could be.
             return CommandFailed(effect=command.id, reason=str(error), retryable=isinstance(error, CarrierUnreachable))
 

@@ -1,7 +1,8 @@
-"""Queues of effects: the effects of one lane run one after the other, the three lanes side by side.
+"""Queues of effects: the effects of one lane run one after the other, the lanes side by side; tools all at once.
 
 A lane has an asyncio task only while it runs an effect; an idle call has none. `Lanes` chooses the lane of an effect;
-`commands`, `speaker` and `agent_runner` run it. Effects come here only after the commit that contains them.
+`commands`, `speaker`, `agent_runner` and `tool_runner` run it. Effects come here only after the commit that contains
+them.
 """
 
 import asyncio
@@ -14,20 +15,23 @@ from actors.agent_runner import AgentRunner
 from actors.commands import Command, Commands
 from actors.metering import count_dropped, effect_counted
 from actors.speaker import Speaker
+from actors.tool_runner import ToolRunner
 from voicecall.aio import end
 from voicecall.call.effects import (
     AskAgent,
+    AskOwner,
     DropAgent,
     Effect,
     EffectLane,
     PauseSpeaking,
     ResumeSpeaking,
+    RunTool,
     Speak,
     StopSpeaking,
 )
 from voicecall.call.ids import EffectId
 
-__all__ = ["LaneQueue", "Lanes"]
+__all__ = ["LaneQueue", "Lanes", "SideBySide"]
 
 _log = logging.getLogger(__name__)
 
@@ -98,26 +102,67 @@ class LaneQueue(Generic[E]):
             self._on_idle()
 
 
+class SideBySide(Generic[E]):
+    """Runs each effect it is given at once, beside the others. `on_idle`: as for a `LaneQueue`."""
+
+    def __init__(self, run: Callable[[E], Awaitable[None]], on_idle: Callable[[], None]) -> None:
+        self._run = run
+        self._on_idle = on_idle
+        self._running: dict[EffectId, LaneQueue[E]] = {}
+
+    @property
+    def idle(self) -> bool:
+        return not self._running
+
+    def put(self, effect: E) -> None:
+        lane: LaneQueue[E] = LaneQueue(self._run, lambda: self._on_done(effect.id))
+        self._running[effect.id] = lane
+        lane.put(effect)
+
+    def drop(self, matches: Callable[[E], bool]) -> None:
+        """Cancel those that match."""
+        for lane in tuple(self._running.values()):
+            lane.drop(matches)
+
+    async def close(self) -> None:
+        """Cancel everything and wait until nothing runs."""
+        for lane in tuple(self._running.values()):
+            await lane.close()
+
+    def _on_done(self, effect: EffectId) -> None:
+        self._running.pop(effect, None)
+        if self.idle:
+            self._on_idle()
+
+
 class Lanes:
     """All lanes of one call. `on_idle` is called each time one of them has nothing left to do."""
 
     def __init__(
-        self, *, commands: Commands, speaker: Speaker, agent_runner: AgentRunner, on_idle: Callable[[], None]
+        self,
+        *,
+        commands: Commands,
+        speaker: Speaker,
+        agent_runner: AgentRunner,
+        tool_runner: ToolRunner,
+        on_idle: Callable[[], None],
     ) -> None:
         self._speaker = speaker
         self._control: LaneQueue[Command] = LaneQueue(commands.run, on_idle)
         self._voice: LaneQueue[Speak] = LaneQueue(speaker.speak, on_idle)
         self._agent: LaneQueue[AskAgent] = LaneQueue(agent_runner.run, on_idle)
+        self._tools: SideBySide[RunTool] = SideBySide(tool_runner.run, on_idle)
         # Any: the class of an effect fixes its lane, and so the runner that takes it (`tests/actors/test_lanes.py`).
-        self._queued: dict[EffectLane, LaneQueue[Any]] = {
+        self._queued: dict[EffectLane, LaneQueue[Any] | SideBySide[Any]] = {
             EffectLane.CONTROL: self._control,
             EffectLane.VOICE: self._voice,
             EffectLane.AGENT: self._agent,
+            EffectLane.TOOLS: self._tools,
         }
 
     @property
     def idle(self) -> bool:
-        return self._control.idle and self._voice.idle and self._agent.idle
+        return self._control.idle and self._voice.idle and self._agent.idle and self._tools.idle
 
     def pause_speech(self) -> None:
         """Speak to the end what has begun, and nothing after it."""
@@ -140,6 +185,7 @@ class Lanes:
         self._control.drop(lambda effect: effect.id not in pending, running=False)
         self._voice.drop(lambda effect: effect.id not in pending)
         self._agent.drop(lambda effect: effect.id not in pending)
+        self._tools.drop(lambda effect: effect.id not in pending)
 
     def run(self, effects: tuple[Effect, ...]) -> None:
         """Start or queue the effects of one committed step, in order."""
@@ -157,6 +203,8 @@ class Lanes:
                 case DropAgent(turn=turn):
                     with effect_counted(effect):
                         self._drop_agent(turn)
+                case AskOwner():
+                    pass  # it waits for an API client
                 case _ if effect.lane in self._queued:
                     self._queued[effect.lane].put(effect)
                 case _:
@@ -164,14 +212,15 @@ class Lanes:
 
     def cancel(self) -> None:
         """Cancel what runs and drop what waits, without waiting for it: nothing may be sent from now on."""
-        for lane in (self._control, self._voice, self._agent):
+        for lane in (self._control, self._voice, self._agent, self._tools):
             lane.drop(lambda _: True)
         self._speaker.close()
 
     async def close(self) -> None:
         """Cancel everything and wait until it has stopped; reports nothing: another activation may own the call."""
         self._speaker.close()
-        await asyncio.gather(self._control.close(), self._voice.close(), self._agent.close())
+        lanes = (self._control, self._voice, self._agent, self._tools)
+        await asyncio.gather(*(lane.close() for lane in lanes))
 
     def _stop_speaking(self) -> None:
         # Drop before clearing: no audio of the dropped utterances may follow the clear.

@@ -27,7 +27,7 @@ from voicecall.call.events import Event, Heard
 from voicecall.call.phrases import DEFAULT_LANGUAGE
 from voicecall.call.policy import Preemptive
 from voicecall.call.state import Call
-from voicecall.ports import PartialTranscript, Question, ReplyPiece, Usage
+from voicecall.ports import PartialTranscript, Question, ReplyPiece, ToolCalls, Usage
 from voicecall.speech.sentences import Sentences
 
 __all__ = ["STABLE_S", "EarlyReplies", "EarlyReply", "is_same", "question_if_over"]
@@ -57,6 +57,7 @@ class EarlyReply:
         self._on_first_sentence = on_first_sentence
         self._usage = Usage(sum(len(line.text) for line in question.history) // _CHARACTERS_PER_TOKEN, is_estimate=True)
         self._characters = 0
+        self._calls_tools = False
         self._started_at = time.monotonic()
         self._first_sentence_at: float | None = None
         self._taken_at: float | None = None
@@ -64,8 +65,8 @@ class EarlyReply:
 
     @property
     def is_of_no_use(self) -> bool:
-        """It has failed, or ended, without a sentence."""
-        return self._pieces.is_done and not self.first_sentence
+        """It has failed, or ended, without a sentence or a call of a tool."""
+        return self._pieces.is_done and not self.first_sentence and not self._calls_tools
 
     @property
     def head_start_ms(self) -> int:
@@ -105,6 +106,7 @@ class EarlyReply:
                 if isinstance(piece, str):
                     self._characters += len(piece)
                     self._look_for_sentence(self._sentences.feed(piece))
+                self._calls_tools = self._calls_tools or isinstance(piece, ToolCalls)
                 yield piece
         self._look_for_sentence(self._sentences.flush())
 

@@ -1,5 +1,6 @@
 """The question that an `AskAgent` puts to the agent: the conversation as the committed state has it. Pure."""
 
+from voicecall.call import tools
 from voicecall.call.effects import AskAgent
 from voicecall.call.phrases import AUTO
 from voicecall.call.state import Call, Direction, Party, TranscriptEntry
@@ -35,6 +36,8 @@ def question_of(call: Call, ask: AskAgent, epoch: int = 0) -> Question:
             Hint(text=given.text, asks=given.asks, is_new=given.turn in (None, ask.turn))
             for given in call.steering.guidance
         ),
+        offered=tools.offered(call, ask.turn),
+        uses=call.tools.uses,
     )
 
 

@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 
 from voicecall.aio import closing
 from voicecall.call.events import Failover
-from voicecall.ports import EndCall
+from voicecall.ports import EndCall, ToolCalls
 
 __all__ = ["ReadAhead"]
 
-P = TypeVar("P", bound=bytes | str | Failover | EndCall)
+P = TypeVar("P", bound=bytes | str | Failover | EndCall | ToolCalls)
 
 
 class ReadAhead(Generic[P]):
@@ -67,5 +67,5 @@ class ReadAhead(Generic[P]):
             await self._has_room.wait()
 
 
-def _length(piece: bytes | str | Failover | EndCall) -> int:
+def _length(piece: bytes | str | Failover | EndCall | ToolCalls) -> int:
     return len(piece) if isinstance(piece, bytes | str) else 0

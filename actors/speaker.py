@@ -17,6 +17,7 @@ from actors.metering import EffectResult, effect_counted, stream_timed
 from actors.native_speaker import NativeSpeaker
 from actors.prefetch import OpeningPrefetch, TtsPrefetch
 from voicecall.aio import closing
+from voicecall.audio.dtmf import keyed
 from voicecall.call.effects import Speak
 from voicecall.call.events import Failover, SpeechFailed
 from voicecall.call.state import Call, MediaStream
@@ -169,8 +170,8 @@ class Speaker:
         return was_paused
 
     async def _speak(self, speak: Speak, result: EffectResult) -> None:
-        if speak.clip:
-            await self._play_clip(speak)
+        if speak.clip or speak.tones:
+            await self._play_ready(speak, keyed(speak.tones) if speak.tones else self._clip())
             return
         sent = False
         failure: Exception
@@ -247,15 +248,19 @@ class Speaker:
         if speak.or_clip and not sent:
             # This was the apology for a voice that failed: play the recorded one, and report that it is heard.
             self._report(replace(failed, clip=True))
-            await self._play_clip(speak)
+            await self._play_ready(speak, self._clip())
             return
         if sent:
             # The ingress waits for the end of an utterance it has begun.
             await self._finish(speak.utterance)
         self._report(failed)
 
-    async def _play_clip(self, speak: Speak) -> None:
-        await self._play(speak.utterance, self._context.apology(self._language()))
+    def _clip(self) -> bytes:
+        return self._context.apology(self._language())
+
+    async def _play_ready(self, speak: Speak, mulaw: bytes) -> None:
+        """Play audio that needs no voice."""
+        await self._play(speak.utterance, mulaw)
         await self._finish(speak.utterance)
 
     async def _play(self, utterance: int, mulaw: bytes, report: FirstAudio | None = None) -> bool:

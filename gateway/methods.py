@@ -51,6 +51,7 @@ async def _initiate(services: Services, params: p.InitiateParams | p.StartParams
         session_key=params.session_key,
         requester=params.requester_session_key,
         keys=params.dtmf_sequence or "",
+        tools=params.tools,
         brief=None if brief is None else brief.for_call(),
         voicemail_message="" if brief is None else brief.voicemail_message.strip(),
         max_duration_s=None if brief is None else brief.max_duration_seconds,
@@ -98,6 +99,11 @@ async def _steer(services: Services, params: p.SteerParams) -> Payload:
 
 async def _dtmf(services: Services, params: p.DtmfParams) -> Payload:
     await services.calls.send_digits(params.call_id, params.digits)
+    return {"success": True}
+
+
+async def _answer(services: Services, params: p.AnswerParams) -> Payload:
+    await services.calls.answer(params.call_id, params.answer, params.question_id)
     return {"success": True}
 
 
@@ -198,6 +204,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "voicecall.speak": _speak,
     "voicecall.steer": _steer,
     "voicecall.dtmf": _dtmf,
+    "voicecall.answer": _answer,
     "voicecall.end": _end,
     "voicecall.status": _status,
     "voicecall.history": _history,

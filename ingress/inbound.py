@@ -16,12 +16,14 @@ from ingress.public_address import PublicAddress
 from voicecall import metrics
 from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.admission import Deny, InboundPolicy, admit, number_of
+from voicecall.call.effects import Transfer
 from voicecall.call.events import Arrived, CallRejected, Event
-from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id, numbered_token
+from voicecall.call.ids import NO_TURN, CallId, EffectId, bound_token, inbound_call_id, numbered_token
 from voicecall.call.replies import (
     AwaitGreetingEnd,
     Connect,
     Gather,
+    HandOver,
     Hangup,
     Hold,
     NativeVoice,
@@ -117,7 +119,8 @@ class InboundCalls:
         elif webhook.awaits_beep:
             reply = answer_voice(phase, self._await_greeting_end(call))
         else:
-            reply = answer_voice(phase, await self._continuation(call, webhook.prompt, token))
+            over = None if webhook.hands_over is None else await self._hand_over(call, webhook.hands_over)
+            reply = answer_voice(phase, over or await self._continuation(call, webhook.prompt, token))
         answer = self._codec.render(reply)
         bound = bound_token(token, webhook.leg) if isinstance(reply, Connect | Hold) else None
         posted = await self._post(call, events, key, answer=kept(answer, token), token=bound)
@@ -203,6 +206,18 @@ class InboundCalls:
             by_command=self.by_command,
         )
         return refusal, (event,)
+
+    async def _hand_over(self, call: CallId, number: int) -> HandOver | None:
+        """To whom the call is transferred; None when it is not any more."""
+        try:
+            state = await self._log.read(call)
+        except Undecodable:
+            return None  # a worker of another build owns it
+        order = None if state is None else state.pending.get(EffectId(f"{call}.{number}"))
+        if not isinstance(order, Transfer):
+            return None
+        ended_url = self._webhook(call, f"&dialled={number}&n={secrets.token_urlsafe(9)}")
+        return HandOver(to=order.to, from_=order.from_, ring_timeout_s=order.ring_timeout_s, ended_url=ended_url)
 
     async def _continuation(self, call: CallId, prompt: int | None, token: str) -> Connect | Hold | Gather | NoOp:
         """How a known call goes on. Where the carrier does STT, a transcript answers the pending `continue` request."""

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 import msgpack
 from pydantic import TypeAdapter, ValidationError
 
-from voicecall.call.effects import AwaitedEffect
+from voicecall.call.effects import AskOwner, AwaitedEffect, RunTool, Transfer
 from voicecall.call.events import EVENTS, Event, Timer
 from voicecall.call.state import Call
 from voicecall.errors import BusError
@@ -43,9 +43,14 @@ _MAX_ENVELOPE: Final = 1_048_576
 _EFFECTS: Final[dict[str, type[Any]]] = {cls.name: cls for cls in get_args(AwaitedEffect)}
 _CLASSES: Final[dict[str, type[Any]]] = {**EVENTS, **_EFFECTS, Call.__name__: Call}
 
-_ADDED_TIMERS: Final = frozenset({Timer.CONFIRM, Timer.RESUME, Timer.TURN, Timer.SILENCE, Timer.TYPED})
+_ADDED_TIMERS: Final = frozenset(
+    {Timer.CONFIRM, Timer.RESUME, Timer.TURN, Timer.SILENCE, Timer.TYPED, Timer.OWNER, Timer.TRANSFER}
+)
 """Timers that not every build of this version knows. They stand in a field of their own, which such a build ignores: a
 name that it does not know would make it refuse the whole snapshot."""
+
+_ADDED_EFFECTS: Final = (RunTool, AskOwner, Transfer)
+"""The same of pending effects."""
 
 _POLICY_NAMES: Final = {
     "digits_replace_media": "keys_replace",
@@ -140,7 +145,9 @@ def unpack_event(data: bytes, *, at: float | None = None) -> Event:
 def pack_call(call: Call) -> bytes:
     """The snapshot. Pending effects are stored as a list of `(name, fields)`."""
     fields = _shape(Call.__name__).dump_python(replace(call, pending={}))
-    fields["pending"] = [_pack_effect(effect) for effect in call.pending.values()]
+    pending = call.pending.values()
+    fields["pending"] = [_pack_effect(effect) for effect in pending if not isinstance(effect, _ADDED_EFFECTS)]
+    fields["added_pending"] = [_pack_effect(effect) for effect in pending if isinstance(effect, _ADDED_EFFECTS)]
     fields["timers"] = {timer: at for timer, at in call.timers.items() if timer not in _ADDED_TIMERS}
     fields["added_timers"] = {timer: at for timer, at in call.timers.items() if timer in _ADDED_TIMERS}
     return pack((VERSION, "Call", fields))
@@ -151,7 +158,10 @@ def unpack_call(data: bytes) -> Call:
     name, fields = _envelope(data, VERSION)
     if name != "Call" or not isinstance(fields, dict) or not isinstance(fields.get("pending"), list):
         raise Undecodable("envelope is not a snapshot")
-    effects = [_unpack_effect(item) for item in fields.pop("pending")]
+    added = fields.pop("added_pending", [])
+    if not isinstance(added, list):
+        raise Undecodable("a list of pending effects is none")
+    effects = [_unpack_effect(item) for item in (*fields.pop("pending"), *added)]
     fields["timers"] = _merged(fields.get("timers"), fields.pop("added_timers", {}))
     try:
         call: Call = _shape(Call.__name__).validate_python(fields)

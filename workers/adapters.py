@@ -11,6 +11,7 @@ from dataclasses import replace
 import aiohttp
 
 from voicecall.agents.registry import agent_for
+from voicecall.agents.tools.toolbox import toolbox_for
 from voicecall.aio import Background, stop_process
 from voicecall.breaker import Breakers
 from voicecall.bus.agents.client import RedisAgentHosts
@@ -40,7 +41,10 @@ async def open_ports(
         tts = tts_for(settings, http, breakers)
         opening.push_async_callback(tts.close)
         hosts = await opening.enter_async_context(_agent_hosts(deployment))
-        agent = agent_for(settings, http, hosts, breakers)
+        tools = toolbox_for(settings, http)
+        opening.push_async_callback(tools.close)
+        tools.warm()
+        agent = agent_for(settings, http, hosts, breakers, tools)
         opening.push_async_callback(agent.close)
         public_address = _public_address(settings, deployment, opening)
         control = control_for(settings, deployment, http, public_address)
@@ -49,6 +53,7 @@ async def open_ports(
             stt=stt,
             tts=tts,
             agent=agent,
+            tools=tools,
             public_address=public_address,
             turn_judge=await _turn_judge(settings, opening),
         )
@@ -81,7 +86,7 @@ def _routed(
 ) -> Ports:
     """The ports of one of our numbers: its own agent; with its own voice or language its own speech too."""
     routed = settings.on_route(number)
-    agent = agent_for(routed, http, hosts, breakers)
+    agent = agent_for(routed, http, hosts, breakers, default.tools)
     opening.push_async_callback(agent.close)
     if routed.tts == settings.tts and routed.language == settings.language:
         return replace(default, agent=agent)

@@ -9,7 +9,16 @@ from urllib.parse import urlsplit
 from simulators.mock.native_speech import Prompt
 from simulators.phone.rest import Refusal as AnyRefusal
 
-__all__ = ["DialRequest", "Fields", "Refusal", "digits_from", "prompt_from", "read_dial"]
+__all__ = [
+    "DialRequest",
+    "Fields",
+    "Refusal",
+    "TransferRequest",
+    "digits_from",
+    "prompt_from",
+    "read_dial",
+    "transfer_from",
+]
 
 Fields = Mapping[str, Any]
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
@@ -75,6 +84,24 @@ def digits_from(fields: Fields) -> str:
     if not _DIGITS.fullmatch(digits):
         raise Refusal(422, "bad-digits", "digits are 1 to 64 of 0-9 * # A-D")
     return digits
+
+
+@dataclass(frozen=True)
+class TransferRequest:
+    """To whom a leg is connected. `effect`: the customer's name of the order."""
+
+    to: str
+    from_: str
+    ring_timeout_s: float
+    effect: str
+
+
+def transfer_from(fields: Fields) -> TransferRequest:
+    """The order. Raises Refusal."""
+    for name in ("to", "from"):
+        if not _E164.fullmatch(_text(fields, name)):
+            raise Refusal(422, "bad-number", f"{name} is not a phone number such as +15550001111")
+    return TransferRequest(fields["to"], fields["from"], _seconds(fields, "ringTimeoutS"), _text(fields, "effect"))
 
 
 def _text(fields: Fields, name: str, *, may_be_empty: bool = False) -> str:

@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from simulators.mock.call import Call
-from simulators.mock.requests import Fields, Refusal, digits_from, prompt_from, read_dial
+from simulators.mock.requests import Fields, Refusal, digits_from, prompt_from, read_dial, transfer_from
 from simulators.mock.switchboard import Switchboard
 from simulators.phone.rest import Body
 from simulators.phone.rest import Rest as AnyRest
@@ -33,6 +33,7 @@ class Rest(AnyRest[Fields]):
         app.router.add_post("/calls/{leg}/hangup", self.operation("hangup", self._hang_up))
         app.router.add_post("/calls/{leg}/digits", self.operation("digits", self._digits))
         app.router.add_post("/calls/{leg}/hush", self.operation("hush", self._purge))
+        app.router.add_post("/calls/{leg}/transfer", self.operation("transfer", self._transfer))
         app.router.add_post("/calls/{leg}/say", self.operation("say", self._say))
 
     # --- hooks of the shared REST handler
@@ -96,6 +97,10 @@ class Rest(AnyRest[Fields]):
     def _purge(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
         del fields
         self._switchboard.purge(self._up(request))
+        return 200, {}
+
+    def _transfer(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
+        self._switchboard.transfer(self._up(request), transfer_from(fields))
         return 200, {}
 
     def _say(self, request: web.Request, fields: Fields) -> tuple[int, Body]:

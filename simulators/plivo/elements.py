@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 from simulators.phone.answering import answer, say
 from simulators.phone.machine import greeting_over
+from simulators.phone.persona import Wait
 from simulators.plivo import causes
 from simulators.plivo.call import Call, Callback
 from simulators.plivo.collecting import get_input
@@ -19,6 +20,7 @@ Element = Callable[[Call, ET.Element, str], Awaitable[Destination | None]]
 _KEY_MS = 200
 _PAUSES_MS = {"w": 500, "W": 1000}
 _LOOP_FOREVER = 1000
+_LONGEST_TALK_MS = 3_600_000
 
 
 async def perform(call: Call, element: ET.Element, base: str) -> Destination | None:
@@ -133,6 +135,32 @@ async def _dtmf(call: Call, element: ET.Element, base: str) -> None:
         await line.pause(sum(_PAUSES_MS.get(digit, _KEY_MS) for digit in digits))
 
 
+async def _dial(call: Call, element: ET.Element, base: str) -> Destination | None:
+    """Call one number and connect it with this leg until either hangs up. Who answers is no further call's business."""
+    line = answer(call)
+    number = element.find("Number")
+    to = "+" + "".join((element if number is None else number).itertext()).strip().removeprefix("+")
+    person = call.exchange.persona(to)
+    call.note("dial", to=to, caller_id=element.get("callerId", ""))
+    timeout_ms = float(element.get("timeout", "30")) * 1000
+    if person.refusal == "no-answer" or person.answer_after_ms > timeout_ms:
+        await line.pause(timeout_ms)
+        status = "no-answer"
+    elif person.refusal is not None:
+        status = person.refusal
+    else:
+        await line.pause(person.answer_after_ms)
+        call.note("bridged", to=to)
+        await line.pause(sum(step.ms for step in person.steps if isinstance(step, Wait)) or _LONGEST_TALK_MS)
+        status = "completed"
+    call.note("dialled", to=to, status=status)
+    url = resolve(base, element.get("action", ""))
+    if not element.get("action") or element.get("redirect", "true") != "true":
+        return None
+    fields = (("DialStatus", status), ("DialALegUUID", call.sid), ("DialRingStatus", "true"))
+    return Destination(url=url, method=element.get("method", "POST"), kind="action", fields=fields)
+
+
 async def _unsupported(call: Call, element: ET.Element, base: str) -> None:
     del base
     call.note("error", code=0, about=f"the simulator does not perform <{element.tag}>")
@@ -140,6 +168,7 @@ async def _unsupported(call: Call, element: ET.Element, base: str) -> None:
 
 _ELEMENTS: dict[str, Element] = {
     "DTMF": _dtmf,
+    "Dial": _dial,
     "GetInput": _get_input,
     "Hangup": _hangup,
     "Redirect": _redirect,

@@ -1,8 +1,10 @@
 """The account: its id, its keys and its webhook sender, beside the shared services. Holds no logic."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from simulators.phone.faults import Faults
+from simulators.phone.persona import Persona
 from simulators.phone.services import Services
 from simulators.plivo.signature import Keys
 from simulators.plivo.webhooks import Webhooks
@@ -18,6 +20,8 @@ class Exchange(Services):
     keys: Keys
     posts_empty_input: bool = False
     """Whether GetInput requests its action without input: Plivo's pages disagree, so both are supported."""
+    persona: Callable[[str], Persona] = field(default=lambda _: Persona())
+    """Who answers a number."""
     faults: Faults = field(default_factory=lambda: Faults(frozenset({"cut", "omit_stop"})))
 
     def __post_init__(self) -> None:

@@ -37,6 +37,7 @@ class Switchboard(AnySwitchboard[Call]):
         super().__init__(exchange)
         self.exchange = exchange
         self.inbound = inbound
+        exchange.persona = self.persona
         self._speaking: dict[str, asyncio.Task[None]] = {}
 
     # --- incoming and answered calls

@@ -91,6 +91,7 @@ class Stack:
         self.openai = Simulator("")
         self.elevenlabs = Simulator("")
         self.deepgram = Simulator("")
+        self.tool_server = Simulator("")
         self.gateway = Gateway(f"http://127.0.0.1:{self.gateway_port}", "demo-gateway-token")
 
     # --- life
@@ -123,7 +124,7 @@ class Stack:
 
     async def close(self) -> None:
         """Stop every process, newest first; one that does not stop is killed."""
-        for simulator in (self.carrier, self.openai, self.elevenlabs, self.deepgram, self.gateway):
+        for simulator in (self.carrier, self.openai, self.elevenlabs, self.deepgram, self.tool_server, self.gateway):
             await simulator.close()
         for name in reversed(list(self.processes)):
             with contextlib.suppress(ProcessLookupError):
@@ -179,6 +180,10 @@ class Stack:
             process = self._process(name, [sys.executable, "-m", f"simulators.{name}"])
             await process.start(prints_ready)
             setattr(self, name, Simulator(process.url))
+        if "tools" in names:
+            process = self._process("tools", [sys.executable, "-m", "simulators.tools"])
+            await process.start(prints_ready)
+            self.tool_server = Simulator(process.url)
 
     async def _start_speech(self) -> None:
         if self.plan.speech:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 from simulators.phone.switchboard import Arrival, NumberSettings
@@ -11,7 +12,7 @@ from simulators.telnyx.call import Call
 from simulators.telnyx.commands import ON_A_LINE, ON_ANY_CALL, Unanswered
 from simulators.telnyx.exchange import Exchange
 from simulators.telnyx.refusal import CALL_ENDED, NO_SUCH_CALL, NOT_ANSWERED, NOT_FOUND, Refusal
-from simulators.telnyx.requests import DialRequest, Fields, client_state_from, text_from
+from simulators.telnyx.requests import DialRequest, Fields, client_state_from, number_from, routes_from, text_from
 from simulators.telnyx.webhooks import Routes
 
 __all__ = ["Switchboard"]
@@ -80,7 +81,7 @@ class Switchboard(AnySwitchboard[Call]):
 
     def command(self, sid: str, action: str, fields: Fields) -> None:
         """Perform a call command. Raises Refusal."""
-        if action not in ON_ANY_CALL and action not in ON_A_LINE:
+        if action not in ON_ANY_CALL and action not in ON_A_LINE and action != "transfer":
             raise Refusal(404, NOT_FOUND, f"The simulator has no command {action!r}.")
         call = self.find(sid)
         if call is None:
@@ -96,9 +97,28 @@ class Switchboard(AnySwitchboard[Call]):
             ON_ANY_CALL[action](hang_up, fields)
         elif here is None:
             raise Refusal(422, NOT_ANSWERED, f"The call is {call.status}.")
+        elif action == "transfer":
+            self._transfer(call, fields)
         else:
             call.client_state = call.client_state if state is None else state
             ON_A_LINE[action](here, fields)
+
+    def _transfer(self, call: Call, fields: Fields) -> None:
+        """Call a number for this leg and bridge the two; the end of one ends the other, once they are bridged."""
+        target = Call(
+            exchange=self.exchange,
+            direction="outgoing",
+            from_=text_from(fields, "from") or call.to,
+            to=text_from(fields, "to", required=True),
+            persona=self.persona(fields["to"]),
+            routes=routes_from(fields, call.routes),
+            client_state=text_from(fields, "target_leg_client_state") or None,
+            session_id=call.session_id,
+            ring_timeout_s=number_from(fields, "timeout_secs", 30, 5, 600),
+        )
+        call.note("transfer", to=target.to, target=target.sid)
+        self.place(target)
+        self.exchange.tasks.spawn(_bridge(call, target))
 
     # --- command ids
 
@@ -121,6 +141,22 @@ class Switchboard(AnySwitchboard[Call]):
     def _pick_up(self, call: Call) -> Answered:
         here = self._answered[call.sid] = Answered(call)
         return here
+
+
+async def _bridge(call: Call, target: Call) -> None:
+    await _until(lambda: call.over or target.over or target.line is not None)
+    if not (call.over or target.over):
+        for leg in (call, target):
+            leg.notify("call.bridged", leg.parties)
+        await _until(lambda: call.over or target.over)
+        call.end("completed", "carrier")
+    if call.over:
+        target.end("completed" if target.line is not None else "canceled", "carrier")
+
+
+async def _until(good: Callable[[], bool]) -> None:
+    while not good():  # noqa: ASYNC110  no event says it
+        await asyncio.sleep(0.02)
 
 
 async def _give_up(call: Call) -> None:

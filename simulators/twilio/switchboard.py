@@ -32,6 +32,7 @@ class Switchboard(AnySwitchboard[Call]):
         super().__init__(exchange)
         self.exchange = exchange
         self.inbound = inbound
+        exchange.persona = self.persona
 
     def arrive(self, arrival: Arrival) -> Call:
         number = _with_url(self.inbound, arrival.url, arrival.status_callback)

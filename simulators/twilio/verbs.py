@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
 from simulators.phone.answering import answer, say
+from simulators.phone.persona import Wait
 from simulators.phone.stream import StreamFailed
 from simulators.twilio.call import Call
 from simulators.twilio.gather import gather
@@ -22,6 +23,7 @@ UNSUPPORTED = 12200
 _KEY_MS = 200
 _HALF_SECOND_MS = 500
 _LOOP_FOREVER = 1000
+_LONGEST_TALK_MS = 3_600_000
 
 
 async def perform(call: Call, verb: ET.Element, base: str, *, first: bool) -> Destination | None:
@@ -145,6 +147,33 @@ async def _stream(call: Call, element: ET.Element, base: str) -> None:
             report("stream-stopped")
 
 
+async def _dial(call: Call, verb: ET.Element, base: str) -> Destination | None:
+    """Call one number and connect it with this leg until either hangs up. Who answers is no further call's business."""
+    line = answer(call)
+    number = verb.find("Number")
+    to = _text(verb if number is None else number)
+    person = call.exchange.persona(to)
+    leg = {"to": to, "caller_id": verb.get("callerId", ""), "began_at": time.time()}
+    call.note("dial", **leg)
+    timeout_ms = float(verb.get("timeout", "30")) * 1000
+    if person.refusal == "no-answer" or person.answer_after_ms > timeout_ms:
+        await line.pause(timeout_ms)
+        status = "no-answer"
+    elif person.refusal is not None:
+        status = person.refusal
+    else:
+        await line.pause(person.answer_after_ms)
+        call.note("bridged", to=to)
+        await line.pause(sum(step.ms for step in person.steps if isinstance(step, Wait)) or _LONGEST_TALK_MS)
+        status = "completed"
+    call.note("dialled", to=to, status=status)
+    if verb.get("action") is None:
+        return None
+    fields = (("DialCallStatus", status), ("DialBridged", "true" if status == "completed" else "false"))
+    url = resolve(base, verb.get("action", ""))
+    return Destination(url=url, method=verb.get("method", "POST"), kind="dial", fields=fields)
+
+
 async def _unsupported(call: Call, verb: ET.Element, base: str) -> None:
     del base
     call.note("error", code=UNSUPPORTED, about=f"the simulator does not perform <{verb.tag}>")
@@ -156,6 +185,7 @@ def _text(element: ET.Element) -> str:
 
 _VERBS: dict[str, Verb] = {
     "Connect": _connect,
+    "Dial": _dial,
     "Gather": _gather,
     "Hangup": _hangup,
     "Pause": _pause,

@@ -8,6 +8,7 @@ import pytest
 
 from actors.native_speaker import NativeSpeaker
 from actors.speaker import AHEAD_S, Speaker
+from simulators.dtmf import keys_in
 from tests.fakes.ports import Stage, eventually, service_down
 from voicecall.call.effects import Speak
 from voicecall.call.events import CallPolicy, Event, Failover, Mode, SpeechFailed
@@ -385,3 +386,9 @@ async def test_the_ingress_reports_that_another_voice_speaks(harness: SpeakerHar
     (report,) = [item for _, item in harness.stage.bus.sent if isinstance(item, FirstAudio)]
     assert (report.utterance, report.failover) == (1, failover)
     assert harness.stage.spoken() == b"hello"
+
+
+async def test_keys_are_played_as_tones_without_a_voice(harness: SpeakerHarness) -> None:
+    await harness.speaker.speak(replace(speak(""), tones="1w2"))
+    assert [key for key, _, _ in keys_in(harness.stage.spoken())] == ["1", "2"]
+    assert (harness.stage.finished(), harness.stage.tts.spoken) == ([1], [])

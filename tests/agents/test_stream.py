@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicecall.agents.stream import ModelStream
+from voicecall.call.events import ToolRequest
 from voicecall.errors import ServiceError
 
 
@@ -147,7 +148,7 @@ def test_b12_a_tool_call_with_halves_of_characters_can_be_sent_back() -> None:
     call = rb'{"id": "\ud800", "function": {"name": "f", "arguments": "\udfff"}}'
     data = b'data: {"choices": [{"delta": {"tool_calls": [%s]}}]}\n\n' % call
     assert list(stream.feed(data)) == []
-    assert orjson.loads(orjson.dumps(stream.calls[0].message()))["function"]["arguments"] == "\ufffd"
+    assert stream.calls[0].request() == ToolRequest(id="\ufffd", name="f", arguments="\ufffd")
 
 
 @pytest.mark.parametrize("depth", [20, 300, 900, 100_000])

@@ -11,7 +11,7 @@ from voicecall.call import effects as f
 from voicecall.call import events as e
 from voicecall.call.decide import decide
 from voicecall.call.ids import EffectId, Epoch, RequestId, StreamId
-from voicecall.call.policy import CallPolicy, Endpointing, TurnPolicy
+from voicecall.call.policy import CallPolicy, Endpointing, ToolPolicy, TransferTarget, TurnPolicy
 from voicecall.call.state import Call, Phase
 
 _TEXT = st.sampled_from(["yes", "no", "what time is it", "hm "])
@@ -22,7 +22,27 @@ _EFFECT = st.integers(1, 12).map(lambda n: EffectId(f"{CALL}.{n}"))
 _MS = st.integers(0, 4000)
 _SILENT_MS = st.sampled_from([None, 0, 100, 800])
 _COMPLETE = st.none() | st.sampled_from([0.1, 0.9])
-_PROMPTS = CallPolicy(turns=TurnPolicy(silence_s=12.0, endpointing=Endpointing.DYNAMIC))
+_TOOLS = ToolPolicy(
+    offered=("*",),
+    unproven=("*",),
+    idempotent=("order",),
+    transfers=(TransferTarget(name="office", number="+15554440001"),),
+)
+_PROMPTS = CallPolicy(turns=TurnPolicy(silence_s=12.0, endpointing=Endpointing.DYNAMIC), tools=_TOOLS)
+_ARGUMENTS = (
+    '{"farewell": "Bye."}',
+    '{"to": "office"}',
+    '{"name": "n", "value": 1}',
+    '{"digits": "1w2"}',
+    '{"question": "When?"}',
+    "{",
+)
+_CALL = st.builds(
+    e.ToolRequest,
+    id=st.sampled_from(["a", ""]),
+    name=st.sampled_from(["end_call", "note", "send_dtmf", "ask_owner", "transfer_call", "order", "book"]),
+    arguments=st.sampled_from(_ARGUMENTS),
+)
 
 ANYTHING: st.SearchStrategy[e.Event] = st.one_of(
     st.builds(placed, mode=st.just(e.Mode.CONVERSATION), policy=st.sampled_from([None, _PROMPTS])),
@@ -62,12 +82,14 @@ ANYTHING: st.SearchStrategy[e.Event] = st.one_of(
     st.builds(e.SpeechFailed, utterance=_NO, reason=st.just("x")),
     st.builds(e.AgentSaid, turn=_TURN, text=_TEXT),
     st.builds(e.AgentDone, turn=_TURN),
+    st.builds(e.AgentDone, turn=_TURN, calls=st.lists(_CALL, min_size=1, max_size=3).map(tuple)),
     st.builds(e.AgentFailed, turn=_TURN, reason=st.just("x")),
     st.builds(e.SpeakRequested, request=_REQUEST, text=_TEXT),
     st.builds(e.ContinueRequested, request=_REQUEST, text=_TEXT),
     st.builds(e.DigitsRequested, request=_REQUEST, digits=st.just("1")),
     st.builds(e.EndRequested, request=_REQUEST),
     st.builds(e.CommandDone, effect=_EFFECT),
+    st.builds(e.CommandDone, effect=_EFFECT, result=_TEXT, request=st.none() | _REQUEST),
     st.builds(e.CommandFailed, effect=_EFFECT, reason=st.just("x"), retryable=st.booleans()),
     st.builds(e.TimerFired, timer=st.sampled_from(e.Timer)),
     st.builds(e.Reactivated, epoch=st.just(Epoch(2)), cause=st.sampled_from(e.Takeover)),

@@ -329,7 +329,7 @@ async def test_a_hang_up_that_failed_says_how(act: Act, kind: type[CarrierError]
     [
         (lambda on: on.send_digits(_LEG, "12#", call=_CALL, effect=_EFFECT), "DTMF/", {"digits": "12#", "leg": "aleg"}),
         (
-            lambda on: on.transfer(_LEG, call=_CALL, flow="xml-listen", more="&n=1"),
+            lambda on: on.send_to(_LEG, call=_CALL, flow="xml-listen", more="&n=1"),
             "",
             {
                 "legs": "aleg",
@@ -437,7 +437,7 @@ async def test_a_transfer_goes_nowhere_else() -> None:
     """Only the flows of our own URLs are known."""
     async with bench(_DONE) as (plivo, api):
         with pytest.raises(ValueError, match="fly"):
-            await plivo.transfer(_LEG, call=_CALL, flow="fly")
+            await plivo.send_to(_LEG, call=_CALL, flow="fly")
     assert api.asked == []
 
 

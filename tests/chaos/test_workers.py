@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,41 @@ async def test_a_worker_killed_while_playback_is_paused_leaves_a_call_that_speak
     heard = [text.rstrip("\ufffd") for text in texts(leg)]
     assert (heard[0], heard[-2:]) == (GREETING, [ENGLISH.cut_off, story])
     assert story.startswith(heard[1])
+
+
+@pytest.mark.parametrize(("idempotent", "called"), [(False, 1), (True, 2)])
+async def test_a_worker_killed_while_a_tool_runs_leaves_a_call_that_answers(idempotent: bool, called: int) -> None:
+    """The tool may have acted: it is called again only where that is declared harmless, with the same key."""
+
+    def document(config: dict[str, Any], stack: Stack) -> dict[str, Any]:
+        order = {"url": f"{stack.tool_server.url}/http/order", "description": "d", "idempotent": idempotent}
+        return {**config, "tools": {"http": {"order": order}}}
+
+    async with Stack(Plan(workers=2, config=CONFIG, also=("tools",), document=document)) as stack:
+        stage = Stage(stack)
+        await stack.tool_server.post("/_sim/script", {"tools": {"order": {"delay_ms": 4000, "result": "Booked."}}})
+        rules = [
+            {"match": "book", "tool_call": {"name": "order", "arguments": {"people": 2}}},
+            {"match": "table", "reply": "Something became of the table."},
+        ]
+        await stack.openai.post("/_sim/script", {"chat": {"rules": rules}})
+        call = await stage.dial(
+            await stage.person(
+                {"wait_heard": GREETING},
+                {"say": "book a table"},
+                {"wait_heard": "became of the table", "within_ms": 30_000},
+                {"hangup": True},
+            )
+        )
+        assert (await stack.tool_server.get("/_sim/ledger", kind="http", wait_s=20))["lines"]
+        await stack.worker_of(await stack.owner_of(call)).kill()
+        record = await stage.over(call)
+        lines = (await stack.tool_server.get("/_sim/ledger", kind="http"))["lines"]
+    (use,) = record["metadata"]["toolCalls"]
+    assert use["outcome"] == ("done" if idempotent else "unknown")
+    assert len(lines) == called
+    assert len({line["headers"]["Idempotency-Key"] for line in lines}) == 1
+    assert record["transcript"][-1]["text"] == "Something became of the table."
 
 
 async def test_a_frozen_worker_that_wakes_up_is_not_heard() -> None:

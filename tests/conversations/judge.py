@@ -43,6 +43,7 @@ class Evidence:
     user: tuple[str, ...]
     clears: int
     over_ms: int
+    keys: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ def complaints(talk: Conversation, found: Evidence) -> list[Complaint]:
         wrong.append(Complaint("record", f"of the caller it has {list(found.user)}, not {list(talk.turns)}"))
     wrong += _waits_judged(talk, found)
     wrong += _cuts_timed(talk, found)
+    if found.keys != talk.keys:
+        wrong.append(Complaint("words", f"the keys {found.keys!r} were heard, not {talk.keys!r}"))
     if found.clears < talk.pauses:
         wrong.append(Complaint("pause", f"playback was cleared {found.clears} times, not {talk.pauses}"))
     return wrong

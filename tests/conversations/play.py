@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from simulators.dtmf import keys_in
 from simulators.stack import Stack
 from simulators.stack.clients import Simulator
 from simulators.tones import mulaw_from_pcm16, pcm16_from_mulaw
@@ -19,7 +20,7 @@ from tests.contract.conformance.ways import way_of
 from tests.conversations.judge import Complaint, Evidence, Said, complaints, waits_of
 from tests.conversations.replayed import replayed
 from tests.conversations.script import Clip, Conversation
-from tests.conversations.systems import REPLIES, System, caller_of, line_of
+from tests.conversations.systems import PEOPLE, REPLIES, TOOLS, System, caller_of, line_of
 from voicecall.call.phrases import DEFAULT_LANGUAGE
 from voicecall.speech.tts.clip import apology
 
@@ -100,6 +101,8 @@ async def play_on(
     stage = Stage(stack, way_of(system.carrier), streaming=True)
     scene = _Scene(stack, stage, journals, {talk.name: place for place, talk in enumerate(talks)})
     await _post_scripts(stack, talks)
+    for name, script in (("busy", [{"busy": True}]), ("free", [{"wait_ms": 2000}, {"hangup": True}])):
+        await stack.carrier.post("/_sim/persona", {"number": PEOPLE[name]["number"], "script": script})
     await stack.carrier.get("/_sim/health", reset=1)
     played = await asyncio.gather(*(_one(scene, talk, place * _STAGGER_S) for place, talk in enumerate(talks)))
     struck = await _struck(stack)
@@ -161,6 +164,9 @@ async def _call(scene: _Scene, talk: Conversation) -> tuple[Any, str]:
         return await _over(stage, sid=arrived["sid"]), ""
     call = await stage.dial(await stage.person(*map(dict, talk.steps)), talk.opening)
     answer = ""
+    if talk.owner:
+        await stage.record(call, lambda seen: "question" in seen["metadata"])
+        await stage.rpc("answer", callId=call, answer=talk.owner)
     if talk.question:
         await stage.record(call, lambda seen: bool(seen["transcript"]))
         answer = (await stage.rpc("continue", callId=call, message=talk.question))["transcript"]
@@ -179,14 +185,16 @@ async def _over(stage: Stage, **named: str) -> Any:
 async def _evidence(stage: Stage, talk: Conversation, leg: Any, record: Any) -> Evidence:
     wav = await stage.stack.carrier.read(f"/_sim/calls/{leg['sid']}/audio.wav")
     left = memoryview(wav[44:]).cast("h")[::2].tobytes()
-    heard = await asyncio.to_thread(decode_across_pauses, mulaw_from_pcm16(left))
+    mulaw = mulaw_from_pcm16(left)
+    heard = await asyncio.to_thread(decode_across_pauses, mulaw)
     frames = [left[at : at + _FRAME] for at in range(0, len(left) - _FRAME + 1, _FRAME)]
     sounding = [number for number, frame in enumerate(frames) if any(frame)]
     recorded = lines(record)
     clips = b"".join(frames[number] for number in sounding).count(_clip(talk))
     return Evidence(
-        # The recorded apology is no tone code: what looks like it there has no letters.
-        heard=tuple(each for each in heard if not clips or each.text.strip(_LOST)),
+        # The recorded apology and keys are no tone code: what looks like it there has no letters.
+        heard=tuple(each for each in heard if not (clips or talk.keys) or each.text.strip(_LOST)),
+        keys="".join(key for key, _, _ in keys_in(mulaw)) if talk.keys else "",
         said=tuple(Said(each["text"], each["start_ms"], each["end_ms"]) for each in leg["said"]),
         sounds=tuple(number * 20 for number in sounding),
         clips=clips,
@@ -221,6 +229,7 @@ async def _post_scripts(stack: Stack, talks: Iterable[Conversation]) -> None:
         for match, reply in {**replies, **REPLIES}.items()
     ]
     await stack.openai.post("/_sim/script", {"chat": {"rules": chat}})
+    await stack.tool_server.post("/_sim/script", {"tools": TOOLS})
     for name, misbehave in rules.items():
         service: Simulator = getattr(stack, name)
         if misbehave:

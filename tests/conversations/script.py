@@ -111,7 +111,8 @@ class Conversation:
     words; besides those that all share. `asides`: what the caller utters without wanting an answer. `spoken_over`: the
     bot keeps the floor. `question`: an API client's `continue`, `answer` its result. `pauses`: how often playback must
     have been cleared at least. `within_ms`: from the end of each turn to the first sound of the answer at most.
-    `ends`: who hangs up. `is_bad_day`: a service fails.
+    `ends`: who hangs up. `owner`: what who placed the call answers to the agent's question. `keys`: what the agent
+    presses, as tones. `is_bad_day`: a service fails.
     """
 
     name: str
@@ -129,6 +130,8 @@ class Conversation:
     pauses: int = 0
     within_ms: int = 2500
     ends: str = "caller"
+    owner: str = ""
+    keys: str = ""
     is_bad_day: bool = False
     is_short: bool = False  # part of `make test`
 

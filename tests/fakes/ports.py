@@ -298,6 +298,12 @@ class ScriptedCarrier:
     async def hang_up(self, leg: LegId) -> None:
         await self._act("hang_up", leg)
 
+    async def transfer(
+        self, leg: LegId, *, to: str, from_: str, ring_timeout_s: float, call: CallId, effect: EffectId
+    ) -> None:
+        del call, ring_timeout_s
+        await self._act("transfer", leg, to, from_, effect)
+
     async def send_digits(self, leg: LegId, digits: str, *, call: CallId, effect: EffectId) -> bool:
         """The outcome False means that a webhook reports the result."""
         del call, effect

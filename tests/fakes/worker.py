@@ -96,6 +96,14 @@ class SmallWorker:
         while (state := await self.log.read(call)) is None or state.reply_due or state.is_speaking:  # noqa: ASYNC110  # as above
             await asyncio.sleep(0.002)
 
+    async def calls_tool(self, call: CallId, name: str, arguments: str) -> None:
+        """The agent answers the newest turn with this call of a tool; return when it is open."""
+        state = await self.log.read(call)
+        request = e.ToolRequest(id="t1", name=name, arguments=arguments)
+        await self.log.post(call, (e.AgentDone(turn=state.turn if state else 0, calls=(request,)),))
+        while (state := await self.log.read(call)) is None or not state.tools.uses:  # noqa: ASYNC110  as above
+            await asyncio.sleep(0.002)
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._channel.run())

@@ -19,7 +19,13 @@ from voicecall.service import AnswerTimeouts
 from voicecall.settings import Deployment, Settings
 
 TOKEN = "a-long-random-token"
-CONFIG = {"provider": "mock", "maxConcurrentCalls": 5, "toNumber": "+15550009999", "streaming": {"enabled": True}}
+CONFIG = {
+    "provider": "mock",
+    "maxConcurrentCalls": 5,
+    "toNumber": "+15550009999",
+    "streaming": {"enabled": True},
+    "tools": {"builtIn": ["ask_owner", "note"]},
+}
 PATIENT = AnswerTimeouts(place_s=20.0)
 
 

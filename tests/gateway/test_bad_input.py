@@ -28,6 +28,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "voicecall.end": {"callId": ID},
     "voicecall.dtmf": {"callId": ID, "digits": "1"},
     "voicecall.steer": {"callId": ID, "message": "Be brief"},
+    "voicecall.answer": {"callId": ID, "answer": "Nine."},
     "voicecall.status": {},
     "voicecall.history": {},
     "voicecall.latency": {},

@@ -131,6 +131,13 @@ async def test_real_answers_are_those_that_are_described(system: System) -> None
     await system.worker.hear(CallId(call), "Anna")
     assert (await asking)["transcript"] == "Anna"
     await ask("voicecall.dtmf", callId=call, digits="1")
+    await system.worker.hear(CallId(call), "eight or nine")
+    while (await ask("voicecall.status", callId=call))["call"]["transcript"][-1]["text"] != "eight or nine":
+        pass
+    await system.worker.calls_tool(CallId(call), "ask_owner", '{"question": "Eight or nine?"}')
+    asked = (await ask("voicecall.status", callId=call))["call"]["metadata"]["question"]
+    assert asked["text"] == "Eight or nine?"
+    await ask("voicecall.answer", callId=call, answer="Nine.", questionId=asked["id"])
     await ask("voicecall.status")
     await ask("voicecall.end", callId=call)
     await ask("voicecall.status", callId=call)

@@ -20,7 +20,11 @@ from voicecall.settings.reading.unsupported import NOT_OFFERED
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
-CHOSEN = {"numbers": "+15550001001", "providers": "main", "rates": "deepgram"}
+CHOSEN = {"numbers": "+15550001001", "providers": "main", "http": "clock", "mcp": "shop", "rates": "deepgram"}
+REQUIRED = {
+    "http": {"clock": {"url": "https://h.example/t", "description": "d"}},
+    "transfer": {"clerk": {"number": "+15550007777"}},
+}
 REFERENCE = {"source": "env", "provider": "default", "id": "NAME"}
 VALUES: list[Any] = [
     None, True, 0, 1, 2.0, 0.5, -1, 1500, 70_000, "", " ", "x y", "word", "/path", "/a?b", "https://h.example/v1",
@@ -49,6 +53,8 @@ def document(key: Key, value: Any) -> dict[str, Any]:
     for place, part in reversed(list(enumerate(key))):
         if part == "*" and key[place - 1] == "responseFallbacks":
             value = [{"model": "openai/a-model", **value}]
+        elif part == "*" and key[place - 1] in REQUIRED:
+            value = {name: {**rest, **value} for name, rest in REQUIRED[key[place - 1]].items()}
         else:
             value = {CHOSEN[key[place - 1]] if part == "*" else part: value}
     return {"enabled": False, **value}

@@ -186,9 +186,9 @@ async def test_an_update_cuts_the_running_verb_and_runs_its_own(world: World) ->
 
 
 async def test_digits_are_played_and_the_unsupported_is_written_down(world: World) -> None:
-    """Dial and Enqueue are not performed; the call goes on and the ledger says so."""
+    """Record and Enqueue are not performed; the call goes on and the ledger says so."""
     _, simulator = world
-    document = twiml("<Play digits='1w2'/>", "<Dial>+15550009999</Dial>", "<Enqueue>q</Enqueue>", "<Say>Done.</Say>")
+    document = twiml("<Play digits='1w2'/>", "<Record/>", "<Enqueue>q</Enqueue>", "<Say>Done.</Say>")
     sid = await simulator.dial(Twiml=document, SendDigits="99")
     report = await simulator.ended(sid)
     assert (await simulator.line("digits", call_sid=sid))["digits"] == "99"

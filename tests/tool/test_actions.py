@@ -107,7 +107,7 @@ def test_both_schemas_are_valid_and_describe_each_parameter() -> None:
 
 
 def test_the_documented_actions_are_all_there() -> None:
-    """Those of OpenClaw's tool, and what came of a call."""
+    """Those of OpenClaw's tool, and ours."""
     of_openclaw = {
         "initiate_call",
         "continue_call",
@@ -117,7 +117,7 @@ def test_the_documented_actions_are_all_there() -> None:
         "send_dtmf",
         "steer_call",
     }
-    assert {*of_openclaw, "get_report"} == set(ACTIONS)
+    assert {*of_openclaw, "answer_question", "get_report"} == set(ACTIONS)
 
 
 @given(

@@ -1,7 +1,7 @@
 """Streamed replies from a chat model: OpenAI's `/chat/completions`, or any service that offers the same API.
 
-One HTTP request per turn (and per round of tools), and one more when the service was busy or broke off before any text
-and no other agent is there to answer instead.
+One HTTP request per turn, one for each round of tools, and one more when the service was busy or broke off before any
+text and no other agent is there to answer instead.
 Closing the iterator closes the connection at once, so that a reply the caller interrupts costs nothing more. Does not
 know sentences or turns. Protocol: OpenAI API reference, "Chat Completions", with server-sent events.
 """
@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import aiohttp
@@ -20,17 +19,17 @@ import orjson
 from voicecall.agents.prompt import messages_of
 from voicecall.agents.stream import ModelStream, ToolCall, error_code
 from voicecall.aio import end
+from voicecall.call.tools import is_named
 from voicecall.errors import FailureKind, ServiceError, ServiceTimeout
 from voicecall.http_client import may_pass, post, retry_after_s
-from voicecall.ports import Agent, AgentConnected, AgentWrote, OnStep, Question, ToolEnded, ToolStarted, Usage
+from voicecall.ports import Agent, AgentConnected, AgentWrote, Question, ToolCalls, ToolSpec, Usage
 from voicecall.text.spoken import SpokenText
 
-__all__ = ["ChatModel", "RunTool", "Tool"]
+__all__ = ["ChatModel"]
 
 _log = logging.getLogger(__name__)
 
 _SERVICE: Final = "agent"
-_TOOL_ROUNDS: Final = 4
 _ERROR_READ: Final = 2_000
 _PAUSE_S: Final = 0.25  # before the second try, where the service names no time
 _LONGEST_PAUSE_S: Final = 5.0
@@ -39,28 +38,13 @@ _LEAST_LEFT_S: Final = 1.0  # of the reply's time, for the second try
 
 T = TypeVar("T")
 
-RunTool = Callable[[str, str, Question], Awaitable[str]]
-"""Runs a tool: its name, its arguments (JSON, as the model wrote them) and the turn; returns the result as text."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
-    """A function that the model may call. `parameters` is a JSON schema."""
-
-    name: str
-    description: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-
-    def schema(self) -> dict[str, Any]:
-        function = {"name": self.name, "description": self.description, "parameters": self.parameters}
-        return {"type": "function", "function": function}
-
 
 class ChatModel(Agent):
     """`total_s`: timeout of the whole reply; `first_s`: of each read. The session is shared and not closed here.
 
     `is_followed`: another agent answers when this one does not. Then `first_s` also limits the time to the first text,
-    the model is asked once, and a refusal to answer is a failure; without another one it is spoken.
+    the model is asked once, and a refusal to answer is a failure; without another one it is spoken. `tools`: those that
+    are known now; a question says which of them it may call.
     """
 
     def __init__(
@@ -75,8 +59,7 @@ class ChatModel(Agent):
         first_s: float = 20.0,
         connect_s: float = 3.0,
         is_followed: bool = False,
-        tools: Sequence[Tool] = (),
-        run_tool: RunTool | None = None,
+        tools: Callable[[], Sequence[ToolSpec]] = tuple,
     ) -> None:
         self._http = http
         self._url = f"{base_url.rstrip('/')}/chat/completions"
@@ -87,30 +70,25 @@ class ChatModel(Agent):
         self._first_s = min(first_s, total_s)
         self._connect_s = connect_s
         self._is_followed = is_followed
-        self._tools = [tool.schema() for tool in tools]
-        self._tool_names = frozenset(tool.name for tool in tools)
-        self._run_tool = run_tool
+        self._tools = tools
         self._warming: asyncio.Task[None] | None = None
 
     @property
     def is_discardable(self) -> bool:
-        """A tool that the model calls may do anything; without tools a request does nothing."""
-        return self._run_tool is None or not self._tools
+        """A request only asks: the tools that it calls run when its reply is taken."""
+        return True
 
-    async def reply(self, question: Question) -> AsyncGenerator[str]:
+    async def reply(self, question: Question) -> AsyncGenerator[str | ToolCalls]:
         """As the port says. Raises ServiceError, retryable for 408, 409, 425, 429, 5xx and network trouble."""
         messages = messages_of(question, self._system_prompt)
         question.on_usage(_estimated(messages))
         deadline = time.monotonic() + self._total_s
-        for _ in range(_TOOL_ROUNDS):
-            calls: list[ToolCall] = []
-            async with aclosing(self._speech(messages, deadline, calls, question)) as pieces:
-                async for text in pieces:
-                    yield text
-            if not calls or self._run_tool is None:
-                return
-            messages += await self._results(calls, self._run_tool, question)
-        raise ServiceError(_SERVICE, f"the model called tools {_TOOL_ROUNDS} times in a row", retryable=False)
+        calls: list[ToolCall] = []
+        async with aclosing(self._speech(messages, deadline, calls, question)) as pieces:
+            async for text in pieces:
+                yield text
+        if calls and question.offered:
+            yield ToolCalls(tuple(call.request() for call in calls))
 
     def warm(self) -> None:
         """Open a connection for the first question: by `OPTIONS`, which asks nothing of the model."""
@@ -129,25 +107,6 @@ class ChatModel(Agent):
                 await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             _log.debug("connection not opened ahead", extra={"error": type(error).__name__})
-
-    async def _results(self, calls: list[ToolCall], run: RunTool, question: Question) -> list[dict[str, Any]]:
-        """Run the tools at once. Returns the messages with the calls and their results for the model."""
-        results = await asyncio.gather(*(self._reported(run, call, question) for call in calls))
-        request = {"role": "assistant", "content": None, "tool_calls": [call.message() for call in calls]}
-        answers = [
-            {"role": "tool", "tool_call_id": call.id, "content": result}
-            for call, result in zip(calls, results, strict=True)
-        ]
-        return [request, *answers]
-
-    async def _reported(self, run: RunTool, call: ToolCall, question: Question) -> str:
-        """Run one tool. A name that the model made up may hold words of the conversation, and is not reported."""
-        name = call.name if call.name in self._tool_names else "unknown"
-        question.on_step(ToolStarted(name))
-        try:
-            return await run(call.name, call.arguments, question)
-        finally:
-            question.on_step(ToolEnded(name))
 
     async def _speech(
         self, messages: list[dict[str, Any]], deadline: float, calls: list[ToolCall], question: Question
@@ -175,7 +134,7 @@ class ChatModel(Agent):
         for is_last in (False, True):
             stream = ModelStream()
             try:
-                async with aclosing(self._one_try(messages, deadline, stream, question.on_step)) as texts:
+                async with aclosing(self._one_try(messages, deadline, stream, question)) as texts:
                     async for text in texts:
                         has_text = True
                         yield text
@@ -192,11 +151,11 @@ class ChatModel(Agent):
             await asyncio.sleep(pause_s)
 
     async def _one_try(
-        self, messages: list[dict[str, Any]], deadline: float, stream: ModelStream, on_step: OnStep
+        self, messages: list[dict[str, Any]], deadline: float, stream: ModelStream, question: Question
     ) -> AsyncGenerator[str]:
         """Raises ServiceError when the stream stops without `[DONE]` or a finish reason."""
         first_by = min(deadline, time.monotonic() + self._first_s) if self._is_followed else deadline
-        async with self._post(messages, first_by, on_step) as response:
+        async with self._post(messages, first_by, question) as response:
             while piece := await _within(deadline if stream.has_text else first_by, response.content.readany()):
                 for text in stream.feed(piece):
                     self._check(stream)
@@ -212,17 +171,25 @@ class ChatModel(Agent):
         if stream.is_filtered and not stream.has_text:
             raise ServiceError(_SERVICE, "the reply was filtered", retryable=False, kind=FailureKind.FILTERED)
 
+    def _tools_of(self, question: Question) -> dict[str, Any]:
+        """The schemas of the tools. After too many steps they are named still, for the calls before, but barred."""
+        called = {use.name for use in question.uses if use.turn == question.turn}
+        specs = [t for t in self._tools() if is_named(t.name, question.offered) or t.name in called]
+        if not specs:
+            return {}
+        schemas = [{"type": "function", "function": _function(spec)} for spec in specs]
+        return {"tools": schemas} if question.offered else {"tools": schemas, "tool_choice": "none"}
+
     def _check(self, stream: ModelStream) -> None:
         if self._is_followed and stream.is_refusal:
             raise ServiceError(_SERVICE, "the model declined", retryable=False, kind=FailureKind.DECLINED)
 
     @asynccontextmanager
     async def _post(
-        self, messages: list[dict[str, Any]], answer_by: float, on_step: OnStep
+        self, messages: list[dict[str, Any]], answer_by: float, question: Question
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         body: dict[str, Any] = {"model": self._model, "messages": messages, "stream": True}
-        if self._tools and self._run_tool is not None:
-            body["tools"] = self._tools
+        body |= self._tools_of(question)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s, sock_read=self._first_s)
         headers = {**self._headers, "Content-Type": "application/json"}
         try:
@@ -232,7 +199,7 @@ class ChatModel(Agent):
                 data=orjson.dumps(body),
                 headers=headers,
                 timeout=timeout,
-                on_sent=lambda: on_step(AgentConnected()),
+                on_sent=lambda: question.on_step(AgentConnected()),
             )
             async with await _within(answer_by, asked) as response:
                 if response.status != 200:
@@ -246,9 +213,13 @@ class ChatModel(Agent):
             raise ServiceError(_SERVICE, f"connection failed: {type(error).__name__}", kind=kind) from error
 
 
+def _function(spec: ToolSpec) -> dict[str, Any]:
+    return {"name": spec.name, "description": spec.description, "parameters": dict(spec.parameters)}
+
+
 def _estimated(messages: list[dict[str, Any]]) -> Usage:
     """Of the prompt alone: what the answer costs is known when it comes."""
-    characters = sum(len(message["content"]) for message in messages)
+    characters = sum(len(message["content"] or "") for message in messages)
     return Usage(characters // _CHARACTERS_PER_TOKEN, is_estimate=True)
 
 

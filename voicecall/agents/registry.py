@@ -16,18 +16,26 @@ from voicecall.agents.fallback import FallbackAgent, probe_of
 from voicecall.agents.json_model import WholeAnswers
 from voicecall.agents.llm import ChatModel
 from voicecall.agents.remote import HostAgent, agent_named, asks_hosts
+from voicecall.agents.tools.built_in import BUILT_IN, transfer_to
 from voicecall.breaker import Breakers
 from voicecall.failover import Provider
-from voicecall.ports import Agent, AgentHosts
+from voicecall.ports import NO_TOOLS, Agent, AgentHosts, Tools
 from voicecall.settings import ResponseFallback, Settings
 
 __all__ = ["agent_for", "whole_answers_for"]
 
 
 def agent_for(
-    settings: Settings, http: aiohttp.ClientSession, hosts: AgentHosts, breakers: Breakers | None = None
+    settings: Settings,
+    http: aiohttp.ClientSession,
+    hosts: AgentHosts,
+    breakers: Breakers | None = None,
+    tools: Tools = NO_TOOLS,
 ) -> Agent:
-    """The configured agent, and those that answer in its place. It borrows `http`, `hosts` and `breakers`."""
+    """The configured agent, and those that answer in its place. It borrows everything else that it is given.
+
+    `tools`: the operator's own, beside the built-in ones.
+    """
     main = {
         "model": settings.response_model,
         "baseUrl": settings.response_base_url,
@@ -36,7 +44,7 @@ def agent_for(
     first = ResponseFallback.model_validate(main)
     # A number's own model may be one of the general fallbacks too.
     wanted = list(dict.fromkeys((first, *settings.response_fallbacks)))
-    build = _Build(settings, http, hosts, len(wanted))
+    build = _Build(settings, http, hosts, len(wanted), tools)
     if len(wanted) == 1:
         return build.agent(first, is_followed=False)
     breakers, names = breakers or Breakers(), Counter[str]()
@@ -76,10 +84,13 @@ def whole_answers_for(settings: Settings, http: aiohttp.ClientSession) -> tuple[
 class _Build:
     """Builds the agents of one chain. Each that another one follows has its share of the reply's time at most."""
 
-    def __init__(self, settings: Settings, http: aiohttp.ClientSession, hosts: AgentHosts, agents: int) -> None:
+    def __init__(
+        self, settings: Settings, http: aiohttp.ClientSession, hosts: AgentHosts, agents: int, tools: Tools
+    ) -> None:
         self._settings = settings
         self._http = http
         self._hosts = hosts
+        self._tools = tools
         self._total_s = settings.response_timeout_ms / 1000
         self._first_s = min(settings.response_first_token_timeout_ms / 1000, self._total_s / agents)
 
@@ -105,4 +116,5 @@ class _Build:
             first_s=self._first_s if is_followed else 20.0,
             connect_s=settings.response_connect_timeout_ms / 1000,
             is_followed=is_followed,
+            tools=lambda: (*BUILT_IN, *transfer_to(settings.tools.transfer), *self._tools.specs()),
         )

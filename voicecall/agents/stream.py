@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from voicecall.agents.lenient_json import Halves, loads, whole
 from voicecall.agents.sse import SseParser
+from voicecall.call.events import ToolRequest
 from voicecall.errors import ServiceError
 
 __all__ = ["ModelStream", "ToolCall", "error_code"]
@@ -42,9 +43,8 @@ class ToolCall:
         if len(self.name) > _LONGEST_NAME or len(self.arguments) > _LONGEST_ARGUMENTS:
             raise ServiceError(_SERVICE, "a tool call is too long", retryable=False)
 
-    def message(self) -> dict[str, Any]:
-        function = {"name": whole(self.name), "arguments": whole(self.arguments)}
-        return {"id": whole(self.id), "type": "function", "function": function}
+    def request(self) -> ToolRequest:
+        return ToolRequest(id=whole(self.id), name=whole(self.name), arguments=whole(self.arguments))
 
 
 class ModelStream:

@@ -12,6 +12,7 @@ from voicecall.api import params, results
 from voicecall.api.scopes import Scope
 
 __all__ = [
+    "ANSWER",
     "CALLBACKS",
     "CALLBACK_ADD",
     "CALLBACK_CANCEL",
@@ -109,6 +110,13 @@ DTMF: Final = Method(
     name="voicecall.dtmf",
     summary="Press keys.",
     params=params.DtmfParams,
+    result=results.Success,
+    scope=Scope.WRITE,
+)
+ANSWER: Final = Method(
+    name="voicecall.answer",
+    summary="Answer a question of the agent that holds the call (`ask_owner`).",
+    params=params.AnswerParams,
     result=results.Success,
     scope=Scope.WRITE,
 )
@@ -212,6 +220,7 @@ METHODS: Final[tuple[Method[Any, Any], ...]] = (
     SPEAK,
     STEER,
     DTMF,
+    ANSWER,
     END,
     STATUS,
     HISTORY,

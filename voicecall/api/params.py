@@ -32,6 +32,7 @@ from voicecall.call.json_schema import problem_of
 from voicecall.call.numbers import NotANumber, read_number
 
 __all__ = [
+    "AnswerParams",
     "CallbackAddParams",
     "CallbackCancelParams",
     "CallbacksParams",
@@ -129,6 +130,8 @@ _E164 = Annotated[E164, AfterValidator(_number), _documented("^\\+[1-9][0-9]{1,1
 _Cursor = Annotated[str, _matching(_CURSOR, "cursor", "is not the `next` of an earlier page"), _documented(_CURSOR)]
 _AgentName = Annotated[str, StringConstraints(pattern=_NAME)]
 _Ms = Annotated[int, Field(ge=0, le=100_000_000_000_000)]
+_Question = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+_ToolName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 _Keys = Annotated[str, _documented(f"^{KEYS}$")]
 _Mode = Annotated[Mode, Strict(strict=False)]
 _EndReason = Annotated[EndReason, Strict(strict=False)]
@@ -186,6 +189,9 @@ class _CallOptions(Params):
     )
     brief: Brief | None = Field(default=None, description="The purpose of the call, for its agent.")
     report: ReportRequest | None = Field(default=None, description="What its report is to say beside its facts.")
+    tools: Annotated[tuple[_ToolName, ...], Strict(strict=False), Field(max_length=64)] | None = Field(
+        default=None, description="Which of the configured tools its agent may call. Default: all."
+    )
     idempotency_key: _Key | None = Field(default=None, description="At most one phone call is placed per key and day.")
 
 
@@ -241,6 +247,14 @@ class EndParams(Params):
 class DtmfParams(Params):
     call_id: _CallId
     digits: _Keys
+
+
+class AnswerParams(Params):
+    call_id: _CallId
+    answer: _Text = Field(description="The answer to the agent's question.")
+    question_id: _Question | None = Field(
+        default=None, description="Which question, as the record names it. Default: the one that waits."
+    )
 
 
 class StatusParams(Params):

@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from voicecall.api.errors import STATUS_OF_CODE
-from voicecall.call.events import Billed, EndReason, Event, Failover, Mode
+from voicecall.call.events import Billed, EndReason, Event, Failover, Mode, ToolRequest
 from voicecall.call.ids import CallId
 from voicecall.call.outcome import ReachedBy
 from voicecall.call.outcome import Result as CallOutcome
-from voicecall.call.state import Call, Direction, Party, Phase
+from voicecall.call.state import Call, Direction, Party, Phase, ToolOutcome, ToolUse
 
 __all__ = [
     "CallFacts",
@@ -51,6 +51,7 @@ __all__ = [
     "LiveUpdate",
     "Operation",
     "OperationResult",
+    "OwnerQuestion",
     "ProcessFacts",
     "Processes",
     "ProviderFailover",
@@ -62,6 +63,7 @@ __all__ = [
     "Steered",
     "Subscribed",
     "Success",
+    "ToolCall",
     "TranscriptLine",
     "TurnSpans",
     "TurnTimes",
@@ -78,6 +80,7 @@ the brief is for the agent alone; keys may be a PIN."""
 
 
 _REPORTED: Final = "Reported"  # the type of the feed's event that has a report
+_SHOWN: Final = 500  # characters of a tool's arguments and result
 
 
 class Result(BaseModel):
@@ -145,6 +148,25 @@ class ProviderFailover(Result):
     reason: str
 
 
+class ToolCall(Result):
+    """One call of a tool by the agent. Of its arguments and its result the first 500 characters."""
+
+    name: str
+    turn: int
+    at: int
+    ms: int | None = Field(default=None, description="How long it took.")
+    outcome: Annotated[str, _values(ToolOutcome)]
+    arguments: str
+    result: str
+
+
+class OwnerQuestion(Result):
+    """What the agent asks who placed the call: `voicecall.answer` answers it."""
+
+    id: str
+    text: str
+
+
 class CallFacts(Result):
     """Details of a call beside its record."""
 
@@ -166,6 +188,9 @@ class CallFacts(Result):
     failovers: tuple[ProviderFailover, ...] = Field(
         default=(), description="Which providers took over from which, each once."
     )
+    tool_calls: tuple[ToolCall, ...] = Field(default=(), description="The agent's newest calls of tools.")
+    notes: dict[str, str] | None = Field(default=None, description="Facts that the agent has noted, by name.")
+    question: OwnerQuestion | None = Field(default=None, description="What the agent waits for you to answer.")
     turns: tuple[TurnTimes, ...] = Field(default=(), description="Of an archived call.")
     turn_spans: tuple[TurnSpans, ...] = Field(default=(), description="Of an archived call.")
     billed_seconds: int | None = Field(default=None, description="What the carrier bills, if it reported it.")
@@ -213,6 +238,9 @@ class CallRecord(Result):
             "lastTurnSavedMs": call.stats.last_turn_saved_ms,
             "lastTurnTools": call.stats.last_turn_tools or None,
             "failovers": [_plain(each) for each in call.stats.failovers] or None,
+            "toolCalls": [_tool_call(use) for use in call.tools.uses] or None,
+            "notes": {note.name: note.value for note in call.tools.notes} or None,
+            "question": _question(call),
             "detail": call.detail or None,
             "digits": call.digits or None,
             "answeredBy": call.answered_by.value if call.answered_by is not None else None,
@@ -595,8 +623,21 @@ def _event(event: Event) -> dict[str, Any]:
     return record
 
 
+def _tool_call(use: ToolUse) -> dict[str, Any]:
+    ms = None if use.ended_at is None else round((use.ended_at - use.asked_at) * 1000)
+    shown = {"name": use.name, "turn": use.turn, "at": _ms(use.asked_at), "ms": ms, "outcome": use.outcome.value}
+    return _without_none({**shown, "arguments": use.arguments[:_SHOWN], "result": use.result[:_SHOWN]})
+
+
+def _question(call: Call) -> dict[str, Any] | None:
+    question = call.owner_question
+    return None if question is None else {"id": question.id, "text": question.question}
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, Failover):
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, Failover | ToolRequest):
         return {_camel(field.name): getattr(value, field.name) for field in fields(value)}
     return value.value if isinstance(value, Enum) else value
 

@@ -2,7 +2,7 @@
 
 Pure and total: no clock, no I/O, no randomness; an event that does not fit is ignored and counted. This file only
 routes; the rules are in `leg`, `amd` (answering machines), `hangup`, `stream`, `playback`, `interruption` (who has the
-floor), `turns`, `silence`, `requests` (API requests), `steering`, `dtmf` and `recovery` (fail-over).
+floor), `turns`, `silence`, `requests` (API requests), `steering`, `dtmf`, `tools` and `recovery` (fail-over).
 """
 
 from collections.abc import Callable, Mapping
@@ -15,11 +15,11 @@ from voicecall.call import (
     hangup,
     interruption,
     playback,
-    recovery,
     requests,
     silence,
     steering,
     stream,
+    tools,
     turns,
 )
 from voicecall.call import events as e
@@ -58,7 +58,7 @@ TIMERS: Final[Mapping[e.Timer, Callable[[Step], Step]]] = {
     e.Timer.TRANSCRIPT: requests.transcript_overdue,
     e.Timer.RECONNECT: stream.reconnect_overdue,
     e.Timer.LOOK_UP: leg_rules.look_up_due,
-    e.Timer.FILLER: turns.agent_slow,
+    e.Timer.FILLER: tools.agent_slow,
     e.Timer.REPLY: turns.agent_too_late,
     e.Timer.PLAYBACK: playback.playback_overdue,
     e.Timer.UNHEARD: interruption.unheard,
@@ -71,6 +71,8 @@ TIMERS: Final[Mapping[e.Timer, Callable[[Step], Step]]] = {
     e.Timer.TURN: turns.turn_over,
     e.Timer.SILENCE: silence.silence_over,
     e.Timer.TYPED: dtmf.keys_complete,
+    e.Timer.OWNER: tools.owner_silent,
+    e.Timer.TRANSFER: tools.transfer_overdue,
 }
 """What each timer does when it is due."""
 
@@ -130,8 +132,8 @@ ROUTES: Final[Routes] = dict(
         route(e.HungUp, leg_rules.hung_up),
         route(e.Billed, _of_step(lambda step: step)),
         route(e.LegSeen, leg_rules.leg_seen),
-        route(e.CommandDone, dtmf.command_done),
-        route(e.CommandFailed, dtmf.command_failed),
+        route(e.CommandDone, tools.command_done),
+        route(e.CommandFailed, tools.command_failed),
         route(e.EndRequested, hangup.end_requested),
         route(e.DigitsRequested, dtmf.digits_requested),
         route(e.StreamOpened, stream.stream_opened),
@@ -145,15 +147,15 @@ ROUTES: Final[Routes] = dict(
         route(e.SttRecovered, _of_step(turns.stt_recovered)),
         route(e.DtmfReceived, dtmf.dtmf_received),
         route(e.PlaybackBegan, playback.playback_began),
-        route(e.PlaybackDone, playback.playback_done),
+        route(e.PlaybackDone, tools.playback_done),
         route(e.SpeechFailed, turns.speech_failed),
         route(e.AgentSaid, turns.agent_said),
-        route(e.AgentDone, turns.agent_done),
+        route(e.AgentDone, tools.agent_done),
         route(e.AgentFailed, turns.agent_failed),
         route(e.SpeakRequested, _speak_requested),
         route(e.ContinueRequested, requests.continue_requested),
         route(e.TimerFired, _timer_fired),
-        route(e.Reactivated, _dismissing(recovery.reactivated)),
+        route(e.Reactivated, _dismissing(tools.reactivated)),
     )
 )
 """The rule of every event of a live call. How a call begins is in `_begin`."""
@@ -182,7 +184,7 @@ PROVISIONAL: Final[Routes] = dict(
         route(e.ContinueRequested, requests.not_connected),
         route(e.DigitsRequested, requests.not_connected),
         route(e.TimerFired, _timer_fired),
-        route(e.Reactivated, recovery.reactivated),
+        route(e.Reactivated, tools.reactivated),
     )
 )
 """The events that count for a call of which only events of its leg are known (`leg.provisional`)."""
@@ -253,7 +255,7 @@ def _fold(call: Call, event: e.Event) -> Step:
         rule = ENDING.get(type(event), rule)
     if rule is None:
         return step.ignored()
-    return silence.watch(turns.ask_for_operator(dtmf.send_queued_digits(rule(step, event))))
+    return silence.watch(tools.watch(turns.ask_for_operator(dtmf.send_queued_digits(rule(step, event)))))
 
 
 def _is_foreign(call: Call, event: e.Event) -> bool:
@@ -271,6 +273,8 @@ def _after_end(step: Step, event: e.Event) -> Step:
     match event:
         case e.EndRequested(request=request):
             return step.resolve(request, ok=True)
+        case e.CommandDone(request=request) if request is not None:
+            return step.resolve(request, ok=False, text="Call has ended")
         case (
             e.SpeakRequested(request=request)
             | e.ContinueRequested(request=request)

@@ -11,6 +11,7 @@ from typing import Final
 from voicecall.call import hangup, phrases, playback, turns
 from voicecall.call.effects import SendDigits
 from voicecall.call.events import CommandDone, CommandFailed, DigitsRequested, DtmfReceived, Timer
+from voicecall.call.ids import RequestId
 from voicecall.call.state import QueuedDigits
 from voicecall.call.step import Step
 
@@ -21,6 +22,7 @@ __all__ = [
     "digits_requested",
     "dtmf_received",
     "keys_complete",
+    "queue",
     "send_opening_digits",
     "send_queued_digits",
 ]
@@ -69,8 +71,13 @@ def digits_requested(step: Step, event: DigitsRequested) -> Step:
         return step.resolve(event.request, ok=False, text="Call not connected")
     if not call.policy.digits_replace_media:
         return step.request(SendDigits(leg=call.leg, digits=event.digits, request=event.request))
-    queued = (*call.dtmf.queued, QueuedDigits(request=event.request, digits=event.digits))
-    step = step.set_dtmf(queued=queued)
+    return queue(step, event.digits, request=event.request)
+
+
+def queue(step: Step, digits: str, *, request: RequestId | None = None, tool: int = 0) -> Step:
+    """Digits that wait for silence."""
+    step = step.set_dtmf(queued=(*step.call.dtmf.queued, QueuedDigits(request=request, digits=digits, tool=tool)))
+    call = step.call
     return step if Timer.DIGITS in call.timers else step.arm(Timer.DIGITS, step.at + _QUIET_WITHIN_S)
 
 
@@ -82,7 +89,7 @@ def send_queued_digits(step: Step) -> Step:
     if call.utterances or call.caller_is_speaking:
         return step
     first, *rest = call.dtmf.queued
-    step = step.request(SendDigits(leg=call.leg, digits=first.digits, request=first.request))
+    step = step.request(SendDigits(leg=call.leg, digits=first.digits, request=first.request, tool=first.tool))
     takes_s = len(first.digits) * _DIGIT_MAX_S + _DIGITS_MARGIN_S
     return step.set_dtmf(queued=tuple(rest)).arm(Timer.DIGITS, step.at + takes_s)
 

@@ -16,6 +16,7 @@ __all__ = [
     "EFFECTS",
     "Answer",
     "AskAgent",
+    "AskOwner",
     "AwaitBeep",
     "AwaitedEffect",
     "Dial",
@@ -30,9 +31,11 @@ __all__ = [
     "Reject",
     "Resolve",
     "ResumeSpeaking",
+    "RunTool",
     "SendDigits",
     "Speak",
     "StopSpeaking",
+    "Transfer",
 ]
 
 
@@ -42,6 +45,7 @@ class EffectLane(StrEnum):
     CONTROL = "control"  # commands to the carrier
     VOICE = "voice"  # synthesis and playback
     AGENT = "agent"  # the agent's reply
+    TOOLS = "tools"  # the agent's tools: side by side
     NOW = "now"  # done at once, never queued
 
 
@@ -149,13 +153,17 @@ class AwaitBeep(_Effect):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendDigits(_Effect):
-    """Send DTMF, at most once. Outcome: `CommandDone` or `CommandFailed`; `request`, if there is one, is answered."""
+    """Send DTMF, at most once. Outcome: `CommandDone` or `CommandFailed`; `request`, if there is one, is answered.
+
+    `tool`: the number of the agent's tool call that wants it, here and in every effect below.
+    """
 
     name: ClassVar[str] = "SendDigits"
     lane: ClassVar[EffectLane] = EffectLane.CONTROL
     leg: LegId
     digits: str
     request: RequestId | None = None
+    tool: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +173,7 @@ class Speak(_Effect):
     `or_clip`: the text is already the apology for failed synthesis; when that fails too, play the recorded clip.
     `clip`: play it at once, because the voice is known to be silent.
     Where the carrier speaks: `token` comes back with the caller's answer, and `listens` makes it wait for one.
+    `tones`: keys, played as DTMF in the place of a text.
     """
 
     name: ClassVar[str] = "Speak"
@@ -175,6 +184,7 @@ class Speak(_Effect):
     clip: bool = False
     token: str = ""
     listens: bool = True
+    tones: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +225,52 @@ class AskAgent(_Effect):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunTool(_Effect):
+    """Run a tool of the operator's for the agent. Outcome: `CommandDone` with the result, or `CommandFailed`.
+
+    Sent at most once, unless `idempotent`. `arguments`: a JSON object. `key`: the same for a repetition.
+    """
+
+    name: ClassVar[str] = "RunTool"
+    lane: ClassVar[EffectLane] = EffectLane.TOOLS
+    tool: int
+    called: str
+    arguments: str
+    key: str
+    idempotent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskOwner(_Effect):
+    """A question to who placed the call. Nothing is run: it stands in `pending` until an API client answers it.
+
+    Outcome: `CommandDone` with the answer, or `Timer.OWNER`.
+    """
+
+    name: ClassVar[str] = "AskOwner"
+    lane: ClassVar[EffectLane] = EffectLane.NOW
+    tool: int
+    question: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer(_Effect):
+    """Connect the other party with `to`, at most once; the carrier then calls it, and our side of the leg is silent.
+
+    Outcome: `CommandDone` when they have spoken, `CommandFailed` with the reason when no one took the call. `from_`:
+    our number.
+    """
+
+    name: ClassVar[str] = "Transfer"
+    lane: ClassVar[EffectLane] = EffectLane.CONTROL
+    tool: int
+    leg: LegId
+    to: str
+    from_: str
+    ring_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DropAgent(_Effect):
     """Cancel the agent's reply to `turn` and to earlier turns."""
 
@@ -238,7 +294,19 @@ class Resolve(_Effect):
 
 
 AwaitedEffect: TypeAlias = (
-    Dial | FindLeg | LookUp | HangUp | Answer | OpenStream | AwaitBeep | SendDigits | Speak | AskAgent
+    Dial
+    | FindLeg
+    | LookUp
+    | HangUp
+    | Answer
+    | OpenStream
+    | AwaitBeep
+    | SendDigits
+    | Speak
+    | AskAgent
+    | RunTool
+    | AskOwner
+    | Transfer
 )
 """Effects whose outcome is reported: they stand in `Call.pending` until it is."""
 

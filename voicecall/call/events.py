@@ -63,6 +63,7 @@ __all__ = [
     "Takeover",
     "Timer",
     "TimerFired",
+    "ToolRequest",
 ]
 
 
@@ -135,6 +136,8 @@ class Timer(StrEnum):
     TURN = "turn"  # the caller has been silent long enough: their turn is over
     SILENCE = "silence"  # the caller has said nothing for too long
     TYPED = "typed"  # no further key: what the caller keyed in is complete
+    OWNER = "owner"  # who placed the call has not answered the agent's question
+    TRANSFER = "transfer"  # the carrier has not begun to transfer the call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +161,15 @@ class ModelTokens:
 
     prompt: int
     reply: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRequest:
+    """The agent calls a tool. `arguments`: JSON, as the model wrote it. `id`: the model's own name of this call."""
+
+    id: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -536,12 +548,15 @@ class AgentSaid(_Event):
 class AgentDone(_Event):
     """The reply to `turn` is complete. `ends_call`: the agent hangs up when it was heard.
 
+    `calls`: it is not: the agent calls these tools, and goes on with their results. `wrote`: its text before them.
     `tokens`: what it has cost, where the service reports that.
     """
 
     name: ClassVar[str] = "AgentDone"
     turn: int
     ends_call: bool = False
+    calls: tuple[ToolRequest, ...] | None = None
+    wrote: str | None = None
     tokens: ModelTokens | None = None
 
 
@@ -605,21 +620,34 @@ class EndRequested(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandDone(_Event):
-    """A carrier command other than `Dial` was accepted. `leg`: set when a webhook of that leg reports it."""
+    """A carrier command other than `Dial` was accepted. `leg`: set when a webhook of that leg reports it.
+
+    Or a tool of the agent has its result: `tool`, its name, and `result`; both None for every other command. `request`:
+    the API request that brought it, which is answered with whether it was waited for.
+    """
 
     name: ClassVar[str] = "CommandDone"
     effect: EffectId
     leg: LegId | None = None
+    tool: str | None = None
+    result: str | None = None
+    request: RequestId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandFailed(_Event):
-    """A carrier command other than `Dial` was refused, or its outcome is unknown."""
+    """A carrier command other than `Dial` was refused, or a tool failed, or the outcome is unknown.
+
+    `leg`, `tool`: as in `CommandDone`. `unknown`: it may have been carried out.
+    """
 
     name: ClassVar[str] = "CommandFailed"
     effect: EffectId
     reason: str
     retryable: bool
+    leg: LegId | None = None
+    tool: str | None = None
+    unknown: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from voicecall.call import transcript
 from voicecall.call.effects import (
     Answer,
     AskAgent,
+    AskOwner,
     AwaitBeep,
     Dial,
     DropAgent,
@@ -18,9 +19,11 @@ from voicecall.call.effects import (
     HangUp,
     LookUp,
     OpenStream,
+    RunTool,
     SendDigits,
     Speak,
     StopSpeaking,
+    Transfer,
 )
 from voicecall.call.events import CommandDone, CommandFailed, EndReason, EndRequested, Timer
 from voicecall.call.ids import LegId
@@ -42,7 +45,7 @@ __all__ = [
 
 _OF_CONVERSATION = (
     *(Timer.FILLER, Timer.REPLY, Timer.UNHEARD, Timer.AMD, Timer.GREETING),
-    *(Timer.CONFIRM, Timer.RESUME, Timer.TURN, Timer.SILENCE, Timer.TYPED),
+    *(Timer.CONFIRM, Timer.RESUME, Timer.TURN, Timer.SILENCE, Timer.TYPED, Timer.OWNER, Timer.TRANSFER),
 )
 """Timers that mean nothing once the call is being hung up."""
 
@@ -111,7 +114,9 @@ def command_done(step: Step, event: CommandDone) -> Step:
             return finalise(step, step.call.ending or EndReason.HANGUP_BOT)
         case SendDigits(request=request):
             return step.settle_one(event.effect).resolve(request, ok=True)
-        case Answer() | OpenStream() | AwaitBeep():
+        case Transfer():  # they have spoken, and our part is over
+            return hang_up(step.settle_one(event.effect), EndReason.COMPLETED)
+        case Answer() | OpenStream() | AwaitBeep() | RunTool() | AskOwner():
             return step.settle_one(event.effect)
         case Dial() | FindLeg() | LookUp() | Speak() | AskAgent() | None:
             return step.ignored()
@@ -123,7 +128,8 @@ def command_failed(step: Step, event: CommandFailed) -> Step:
     match step.call.pending.get(event.effect):
         case HangUp():
             return _hangup_failed(step.settle(HangUp), event)
-        case SendDigits(request=request):
+        case SendDigits() | RunTool() | AskOwner() | Transfer() as effect:
+            request = effect.request if isinstance(effect, SendDigits) else None
             return step.settle_one(event.effect).resolve(request, ok=False, text=event.reason)
         case Answer():
             return hang_up(step.settle(Answer).replace(detail=event.reason), EndReason.ERROR)

@@ -51,6 +51,8 @@ class Phrases:
     """The caller has been silent for long."""
     silence_goodbye: Speakable
     """The caller stayed silent: the call ends."""
+    asking_owner: Speakable
+    """The agent asks who placed the call; the caller is asked to wait."""
 
 
 def _phrases(fillers: tuple[str, ...], *rest: str) -> Phrases:
@@ -73,6 +75,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Sorry, I am having trouble speaking right now. Please try again later.",
             "Are you still there?",
             "I cannot hear anyone, so I will hang up now. Goodbye.",
+            "I need to ask about that. One moment, please.",
         ),
         "de": _phrases(
             ("Einen Moment, bitte.", "Einen Augenblick.", "Ich sehe gleich nach."),
@@ -86,6 +89,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Entschuldigung, ich kann gerade nicht richtig sprechen. Bitte versuchen Sie es später noch einmal.",
             "Sind Sie noch da?",
             "Ich höre niemanden und lege jetzt auf. Auf Wiederhören.",
+            "Da muss ich kurz nachfragen. Bitte bleiben Sie dran.",
         ),
         "fr": _phrases(
             ("Un instant, s'il vous plaît.", "Un petit moment.", "Je regarde."),
@@ -99,6 +103,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Excusez-moi, j'ai du mal à parler en ce moment. Merci de réessayer plus tard.",
             "Êtes-vous toujours là ?",
             "Je n'entends personne, je vais donc raccrocher. Au revoir.",
+            "Je dois me renseigner. Un instant, je vous prie.",
         ),
         "es": _phrases(
             ("Un momento, por favor.", "Un segundo.", "Déjeme ver."),
@@ -112,6 +117,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Disculpe, ahora mismo tengo problemas para hablar. Por favor, inténtelo más tarde.",
             "¿Sigue usted ahí?",
             "No oigo a nadie, así que voy a colgar. Adiós.",
+            "Tengo que consultarlo. Espere un momento, por favor.",
         ),
         "it": _phrases(
             ("Un momento, per favore.", "Solo un attimo.", "Controllo subito."),
@@ -125,6 +131,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Mi scusi, in questo momento ho difficoltà a parlare. La prego di riprovare più tardi.",
             "È ancora in linea?",
             "Non sento nessuno, quindi chiudo la chiamata. Arrivederci.",
+            "Devo chiedere. Resti in linea un momento, per favore.",
         ),
         "pt": _phrases(
             ("Um momento, por favor.", "Só um instante.", "Vou verificar."),
@@ -138,6 +145,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Desculpe, estou com dificuldade em falar agora. Por favor, tente mais tarde.",
             "Ainda está na linha?",
             "Não ouço ninguém, por isso vou desligar. Até logo.",
+            "Preciso de perguntar. Aguarde um momento, por favor.",
         ),
         "nl": _phrases(
             ("Een ogenblik, alstublieft.", "Momentje.", "Ik kijk het even na."),
@@ -151,6 +159,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Sorry, ik kan op dit moment niet goed spreken. Probeert u het later nog eens.",
             "Bent u er nog?",
             "Ik hoor niemand, dus ik hang nu op. Tot ziens.",
+            "Dat moet ik even navragen. Een ogenblik, alstublieft.",
         ),
         "pl": _phrases(
             ("Chwileczkę, proszę.", "Jedną chwilę.", "Już sprawdzam."),
@@ -164,6 +173,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Przepraszam, mam teraz trudności z mówieniem. Proszę spróbować później.",
             "Czy są Państwo nadal na linii?",
             "Nikogo nie słyszę, więc zakończę rozmowę. Do usłyszenia.",
+            "Muszę o to zapytać. Proszę chwilę zaczekać.",
         ),
         "ru": _phrases(
             ("Одну минуту, пожалуйста.", "Секундочку.", "Сейчас посмотрю."),
@@ -177,6 +187,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Извините, сейчас у меня трудности с речью. Пожалуйста, попробуйте позже.",
             "Вы ещё на линии?",
             "Никого не слышно, поэтому разговор завершается. До свидания.",
+            "Мне нужно это уточнить. Подождите, пожалуйста.",
         ),
         "uk": _phrases(
             ("Хвилинку, будь ласка.", "Одну мить.", "Зараз подивлюся."),
@@ -190,6 +201,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Вибачте, зараз у мене труднощі з мовленням. Будь ласка, спробуйте пізніше.",
             "Ви ще на лінії?",
             "Нікого не чути, тому розмова завершується. До побачення.",
+            "Мені потрібно це уточнити. Зачекайте, будь ласка.",
         ),
         "tr": _phrases(
             ("Bir dakika, lütfen.", "Bir saniye.", "Hemen bakıyorum."),
@@ -203,6 +215,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Özür dilerim, şu anda konuşmakta güçlük çekiyorum. Lütfen daha sonra tekrar deneyin.",
             "Hâlâ hatta mısınız?",
             "Kimseyi duyamıyorum, bu yüzden kapatıyorum. Hoşça kalın.",
+            "Bunu sormam gerekiyor. Lütfen hatta kalın.",
         ),
         "ar": _phrases(
             ("لحظة من فضلكم.", "ثانية واحدة.", "دعوني أتحقق."),
@@ -216,6 +229,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "عذرًا، أواجه صعوبة في الكلام الآن. يُرجى المحاولة لاحقًا.",
             "هل ما زلتم على الخط؟",
             "لا أسمع أحدًا، لذلك سأنهي المكالمة. مع السلامة.",
+            "عليّ أن أسأل عن ذلك. لحظة من فضلكم.",
         ),
         "hi": _phrases(
             ("एक क्षण, कृपया।", "बस एक पल।", "अभी देखते हैं।"),
@@ -229,6 +243,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "क्षमा कीजिए, अभी बोलने में कठिनाई हो रही है। कृपया बाद में प्रयास कीजिए।",
             "क्या आप अभी लाइन पर हैं?",
             "किसी की आवाज़ नहीं आ रही है, इसलिए यह कॉल समाप्त की जा रही है। नमस्ते।",
+            "मुझे इसके बारे में पूछना होगा। कृपया लाइन पर बने रहें।",
         ),
         "vi": _phrases(
             ("Xin vui lòng chờ một chút.", "Chờ một lát ạ.", "Để tôi xem ạ."),
@@ -242,6 +257,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Xin lỗi, hiện tôi đang gặp khó khăn khi nói. Xin vui lòng thử lại sau.",
             "Quý khách còn nghe máy không ạ?",
             "Tôi không nghe thấy ai, nên xin phép gác máy. Xin chào quý khách.",
+            "Tôi cần hỏi lại việc này. Xin vui lòng chờ trong giây lát.",
         ),
         "th": _phrases(
             ("กรุณารอสักครู่", "โปรดรอสักครู่", "ขอตรวจสอบสักครู่"),
@@ -255,6 +271,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "ขออภัย ขณะนี้มีปัญหาในการพูด กรุณาลองใหม่ภายหลัง",
             "คุณยังอยู่ในสายไหม",
             "ไม่ได้ยินเสียงใคร จึงขอวางสาย สวัสดี",
+            "ขอสอบถามเรื่องนี้สักครู่ กรุณารอสาย",
         ),
         "id": _phrases(
             ("Mohon tunggu sebentar.", "Sebentar, ya.", "Saya periksa dulu."),
@@ -268,6 +285,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Maaf, saya sedang kesulitan berbicara. Silakan coba lagi nanti.",
             "Apakah Anda masih di sana?",
             "Saya tidak mendengar siapa pun, jadi panggilan ini saya akhiri. Sampai jumpa.",
+            "Saya perlu menanyakan hal itu. Mohon tunggu sebentar.",
         ),
         "uz": _phrases(
             ("Bir daqiqa, iltimos.", "Bir soniya.", "Hozir ko'rib beraman."),
@@ -281,6 +299,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Kechirasiz, hozir gapirishda qiyinchilik bor. Iltimos, keyinroq urinib ko'ring.",
             "Siz hali ham liniyadamisiz?",
             "Hech kimni eshitmayapman, shuning uchun suhbatni yakunlayman. Xayr, salomat bo'ling.",
+            "Buni so'rab ko'rishim kerak. Iltimos, kutib turing.",
         ),
         "zh": _phrases(
             ("请稍等。", "稍等一下。", "我看一下。"),
@@ -294,6 +313,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "抱歉，我现在无法正常说话。请您稍后再试。",
             "请问您还在吗？",
             "我没有听到声音，先挂断了。再见。",
+            "这件事我需要询问一下，请您稍等。",
         ),
         "ja": _phrases(
             ("少々お待ちください。", "ただいまお調べします。", "少しお時間をください。"),
@@ -307,6 +327,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "申し訳ございません。ただいま音声に不具合がございます。後ほどもう一度お試しください。",
             "お電話はつながっておりますでしょうか？",
             "お声が聞こえないため、お電話を切らせていただきます。失礼いたします。",
+            "確認いたしますので、少々お待ちください。",
         ),
         "ko": _phrases(
             ("잠시만 기다려 주세요.", "잠시만요.", "확인해 보겠습니다."),
@@ -320,6 +341,7 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "죄송합니다. 지금 음성에 문제가 있습니다. 나중에 다시 시도해 주세요.",
             "아직 통화 중이신가요?",
             "말씀이 들리지 않아 전화를 끊겠습니다. 안녕히 계세요.",
+            "그 부분은 문의해 보겠습니다. 잠시 기다려 주시기 바랍니다.",
         ),
     }
 )

@@ -14,10 +14,11 @@ from voicecall.call.parts import parts_of
 from voicecall.call.state import Call, Phase, Utterance
 from voicecall.call.step import Step
 from voicecall.call.waits import spans_of
-from voicecall.text.speakable import Speakable
+from voicecall.text.speakable import NOTHING, Speakable
 
 __all__ = [
     "NOT_HEARD",
+    "TONES_UNKNOWN",
     "ask_again",
     "carrier_greeted",
     "cut",
@@ -25,10 +26,12 @@ __all__ = [
     "fail",
     "find",
     "finished",
+    "forget_tones",
     "go_on",
     "last_number",
     "notice_over",
     "pause",
+    "play_tones",
     "playback_began",
     "playback_done",
     "playback_overdue",
@@ -46,8 +49,10 @@ __all__ = [
 
 _PLAYBACK_S_PER_CHARACTER = 0.15  # slower than any voice: only a lost report makes the timer fire
 _PLAYBACK_MARGIN_S = 15.0
+_LETTERS_PER_TONE = 7  # the longest pause in keys lasts a second
 _LONG_TEXT = 10  # characters
 NOT_HEARD = "not heard: playback was cut before it began"
+TONES_UNKNOWN = "outcome unknown: the keys may have been pressed"
 
 
 def say(
@@ -81,6 +86,29 @@ def say(
             more=more,
         )
         step = _queue(step, utterance)
+    return step
+
+
+def play_tones(step: Step, digits: str, *, tool: int = 0, request: RequestId | None = None) -> Step:
+    """Press keys, behind what is being said. The other end may be a machine that talks on: it does not interrupt."""
+    utterance = Utterance(
+        no=step.call.playback.made + 1,
+        turn=0,
+        text=NOTHING,
+        asked_at=step.at,
+        request=request,
+        protected=True,
+        tones=digits,
+        tool=tool,
+    )
+    return _queue(step, utterance)
+
+
+def forget_tones(step: Step) -> Step:
+    """After a crash it is not known which keys were pressed: none is pressed again."""
+    for utterance in step.call.utterances:
+        if utterance.tones:
+            step = drop(step, utterance).resolve(utterance.request, ok=False, text=TONES_UNKNOWN)
     return step
 
 
@@ -141,13 +169,16 @@ def _speak(step: Step, utterance: Utterance) -> Step:
             clip=utterance.clip,
             token=token,
             listens=listens,
+            tones=utterance.tones,
         )
     )
+    if utterance.tones:
+        return _await_playback(step)
     return _await_playback(step.with_call(transcript.said(step.call, utterance)).forward(Phase.SPEAKING))
 
 
 def _await_playback(step: Step) -> Step:
-    letters = sum(len(utterance.text) for utterance in step.call.utterances)
+    letters = sum(len(u.text) + len(u.tones) * _LETTERS_PER_TONE for u in step.call.utterances)
     return step.arm(Timer.PLAYBACK, step.at + letters * _PLAYBACK_S_PER_CHARACTER + _PLAYBACK_MARGIN_S)
 
 
@@ -197,6 +228,8 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
         event = replace(event, total_ms=transcript.duration_ms(step.call, utterance.text))
     elif event.complete and not utterance.broken and not utterance.clip:
         step = _speed_known(step, utterance.text, event.total_ms)
+    if utterance.tones:
+        return _tones_done(drop(step, utterance), utterance, event)
     step = _keep_rest(drop(step, utterance), utterance, event)
     if utterance.broken:
         step = step.with_call(transcript.shorten(step.call, utterance, event.heard_ms, None))
@@ -210,6 +243,12 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
         step = _resolve_cut(step, utterance, heard=event.heard_ms > 0 or utterance.part > 0)
     step = _start_continue_timer(step, utterance.no)
     return finished(go_on(step) if step.call.playback.goes_on else step)
+
+
+def _tones_done(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
+    """Tones are never repeated: which of them were heard is not known when they were cut."""
+    text = "" if event.complete else TONES_UNKNOWN
+    return finished(step.resolve(utterance.request, ok=event.complete, text=text))
 
 
 def _speed_known(step: Step, text: str, total_ms: int) -> Step:
@@ -283,6 +322,7 @@ def repeat_all(step: Step, *, keep_begun: bool = False) -> Step:
     `keep_begun`: what has begun is heard to its end, or its end is reported, and said then.
     """
     step = resume(step)
+    step = forget_tones(step)
     queued = [u for u in step.call.utterances if not u.cut and not (keep_begun and u.began_at is not None)]
     for utterance in queued:
         step = _withdraw(step, utterance)
@@ -403,7 +443,8 @@ def cut(step: Step, *, keep: bool = False) -> Step:
     before = step.call
     step = step.emit(StopSpeaking()).set_playback(paused=False, goes_on=False)
     if keep:
-        step = step.set_playback(cut_off=tuple(replace(utterance, request=None) for utterance in speaking))
+        kept = tuple(replace(utterance, request=None) for utterance in speaking if not utterance.tones)
+        step = step.set_playback(cut_off=kept)
     for utterance in speaking:
         step = _withdraw(step, utterance)
         if utterance.began_at is None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from voicecall.call.phrases import AUTO
 
-__all__ = ["CallPolicy", "Endpointing", "OnMachine", "Preemptive", "TurnPolicy"]
+__all__ = ["CallPolicy", "Endpointing", "OnMachine", "Preemptive", "ToolPolicy", "TransferTarget", "TurnPolicy"]
 
 
 class OnMachine(StrEnum):
@@ -58,6 +58,33 @@ class TurnPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferTarget:
+    """Whom a call may be transferred to. `number`: E.164."""
+
+    name: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolPolicy:
+    """What the agent may do on a call beside speaking. Names of tools; one that ends in `*` stands for many.
+
+    A call that was placed or admitted by a build without these rules offers nothing.
+    """
+
+    offered: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ("end_call", "note")  # of these, to a caller whose number is not vouched for
+    idempotent: tuple[str, ...] = ()  # may be called again when their outcome was lost
+    max_steps: int = 3  # calls of tools in a row, before the agent has to answer
+    filler_after_s: float = 1.5  # something is said while a tool takes longer,
+    filler_every_s: float = 10.0  # and again after so long
+    result_chars: int = 4000  # the longest result
+    owner_s: float = 60.0  # how long who placed the call may take to answer
+    transfers: tuple[TransferTarget, ...] = ()
+    transfer_ring_s: float = 30.0  # how long such a number may ring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallPolicy:
     """Time limits, media and voicemail handling of one call. Durations are in seconds."""
 
@@ -81,3 +108,4 @@ class CallPolicy:
     phrases: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the operator's own, by field of `Phrases`
     reports_beep: bool = True  # the carrier reports the end of a machine's greeting; False: wait for silence
     turns: TurnPolicy = field(default_factory=TurnPolicy)
+    tools: ToolPolicy = field(default_factory=ToolPolicy)

@@ -12,6 +12,7 @@ from voicecall.call import playback, transcript, turns
 from voicecall.call.effects import (
     Answer,
     AskAgent,
+    AskOwner,
     AwaitBeep,
     AwaitedEffect,
     Dial,
@@ -19,8 +20,10 @@ from voicecall.call.effects import (
     HangUp,
     LookUp,
     OpenStream,
+    RunTool,
     SendDigits,
     Speak,
+    Transfer,
 )
 from voicecall.call.events import Reactivated, Takeover, Timer
 from voicecall.call.state import Call
@@ -37,6 +40,9 @@ class Recovery(StrEnum):
     NEVER_AGAIN = "never sent again; its API client is answered that the outcome is unknown"
     SAY_AGAIN = "said again under a new number; what had begun is announced as a repetition"
     ASK_AGAIN = "asked again, with what the caller has already heard of the reply"
+    IF_IDEMPOTENT = "run again where that is declared harmless; else its outcome is unknown to the agent"
+    WAITS = "waits on"
+    IF_UNSENT = "sent if the last owner has not claimed it; else its outcome is waited for"
 
 
 RECOVERY: Final[Mapping[type[AwaitedEffect], Recovery]] = {
@@ -50,20 +56,23 @@ RECOVERY: Final[Mapping[type[AwaitedEffect], Recovery]] = {
     SendDigits: Recovery.NEVER_AGAIN,
     Speak: Recovery.SAY_AGAIN,
     AskAgent: Recovery.ASK_AGAIN,
+    RunTool: Recovery.IF_IDEMPOTENT,
+    AskOwner: Recovery.WAITS,
+    Transfer: Recovery.IF_UNSENT,
 }
 """What is done with each effect that is pending when a new owner takes the call up."""
 
 _TRANSCRIPT_LOST_S = 6.0  # how long the caller, whose last words may be lost, is left without a reply
 
 
-def reactivated(step: Step, event: Reactivated) -> Step:
-    """A new owner has the call: continue where the last one stopped."""
+def reactivated(step: Step, event: Reactivated, *, waits_for_tools: bool = False) -> Step:
+    """A new owner has the call: continue where the last one stopped. `waits_for_tools`: the agent is asked later."""
     call = step.call
     step = step.replace(reactivations=call.reactivations + 1).set_floor(stt_down=False)
-    step = _settle_pending(step, call)
+    step = playback.forget_tones(_settle_pending(step, call))
     if step.call.has_voice:  # speech may have waited for digits whose outcome is settled now
         step = playback.repeat_all(step, keep_begun=event.cause is Takeover.HANDED_OVER)
-    if call.reply_due and not call.is_ending:
+    if call.reply_due and not call.is_ending and not waits_for_tools:
         said = transcript.said_of_turn(step.call, call.turn)
         return turns.ask_agent(step.settle(AskAgent), said)
     return _await_repetition(step) if _is_speech_lost(call, event.cause) else step
@@ -92,8 +101,15 @@ def _settle_pending(step: Step, call: Call) -> Step:
                 step = step.settle(type(effect)).request(effect)
             case Recovery.NEVER_AGAIN:
                 step = _give_up(step, effect)
+            case Recovery.IF_IDEMPOTENT:
+                step = step.settle_one(effect.id)
+                step = step.request(effect) if isinstance(effect, RunTool) and effect.idempotent else step
             case Recovery.SAY_AGAIN | Recovery.ASK_AGAIN:
                 continue  # settled by `reactivated`, together with what is queued
+            case Recovery.WAITS:
+                continue
+            case Recovery.IF_UNSENT:
+                step = step.send_again(effect)
     return step
 
 

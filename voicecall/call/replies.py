@@ -17,6 +17,7 @@ __all__ = [
     "AwaitGreetingEnd",
     "Connect",
     "Gather",
+    "HandOver",
     "Hangup",
     "Hold",
     "NativeVoice",
@@ -96,6 +97,16 @@ class AwaitGreetingEnd:
     ended_url: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """Call `to` and connect it with the leg; when that is over, request `ended_url`, unlike every earlier URL."""
+
+    to: str
+    from_: str
+    ring_timeout_s: float
+    ended_url: str
+
+
 @dataclass(frozen=True, slots=True)
 class Hangup:
     """Hang up: the call is over."""
@@ -106,7 +117,7 @@ class NoOp:
     """Acknowledge, and instruct nothing."""
 
 
-Reply = Connect | Hold | Gather | AwaitGreetingEnd | Refuse | Hangup | NoOp
+Reply = Connect | Hold | Gather | AwaitGreetingEnd | HandOver | Refuse | Hangup | NoOp
 
 
 def reconnections(token: str) -> tuple[tuple[str, ...], ...]:
@@ -116,10 +127,11 @@ def reconnections(token: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(numbered_token(token, number) for number in numbers) for numbers in (*pairs, *singles))
 
 
-def answer_voice(phase: Phase | None, way: Connect | Hold | Gather | AwaitGreetingEnd | NoOp) -> Reply:
+def answer_voice(phase: Phase | None, way: Connect | Hold | Gather | AwaitGreetingEnd | HandOver | NoOp) -> Reply:
     """The reply to a carrier that asks for instructions for an admitted call.
 
     `phase` is the snapshot's (None: no worker has folded the call yet); `way` is how this deployment speaks: over a
-    stream, by the carrier's own voice, by commands (where no reply is read), or how it waits for a machine's beep.
+    stream, by the carrier's own voice, by commands (where no reply is read), how it waits for a machine's beep, or to
+    whom the call is transferred.
     """
     return Hangup() if phase is not None and phase.is_over else way

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from voicecall.call.brief import CallBrief
-from voicecall.call.effects import AwaitedEffect, SendDigits
+from voicecall.call.effects import AskOwner, AwaitedEffect, SendDigits, Transfer
 from voicecall.call.events import AnsweredBy, EndReason, Failover, Mode, Timer
 from voicecall.call.ids import CallId, EffectId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.phrases import AUTO, Phrases, phrases_in
@@ -30,15 +30,20 @@ __all__ = [
     "HeldTurn",
     "LegState",
     "MediaStream",
+    "Note",
     "Party",
     "PendingContinue",
     "PendingReply",
+    "PendingTransfer",
     "Phase",
     "PlaybackState",
     "QueuedDigits",
     "RequestResult",
     "SteeredQuestion",
     "SteeringState",
+    "ToolOutcome",
+    "ToolUse",
+    "ToolsState",
     "TranscriptEntry",
     "TurnStats",
     "Utterance",
@@ -136,6 +141,8 @@ class Utterance:
     retries: int = 0  # how often it was requested again after a failure
     part: int = 0  # of a text that is said in parts: how many come before this one,
     more: int = 0  # and how many follow
+    tones: str = ""  # keys that are played in the place of a text, never again after a crash
+    tool: int = 0  # the agent's tool call that wants these
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,10 +197,11 @@ class HeldTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedDigits:
-    """Digits an API client wants sent, waiting for silence."""
+    """Digits an API client, or the agent's call of a `tool`, wants sent, waiting for silence."""
 
-    request: RequestId
+    request: RequestId | None
     digits: str
+    tool: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +232,59 @@ class RequestResult:
     request: RequestId
     ok: bool
     text: str = ""
+
+
+class ToolOutcome(StrEnum):
+    """What became of a tool call."""
+
+    OPEN = "open"
+    DONE = "done"
+    FAILED = "failed"
+    REFUSED = "refused"  # not carried out: not allowed, or its arguments make no sense
+    UNKNOWN = "unknown"  # it may have been carried out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolUse:
+    """One call of a tool by the agent.
+
+    `round`: how many times in a row the agent has called tools in this turn. `after`: how many lines of the transcript
+    are the caller's by then. `wrote`: the agent's text before it. `reported`: the agent has been asked with the
+    outcome.
+    """
+
+    no: int
+    turn: int
+    round: int
+    after: int
+    id: str
+    name: str
+    arguments: str
+    wrote: str = ""
+    asked_at: float
+    ended_at: float | None = None
+    outcome: ToolOutcome = ToolOutcome.OPEN
+    result: str = ""
+    reported: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingTransfer:
+    """The call is to be transferred to `name`, as soon as nothing is being said. `asked`: the carrier has the order."""
+
+    tool: int
+    turn: int
+    name: str
+    number: str
+    asked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A fact that the agent has noted for the report."""
+
+    name: str
+    value: str
 
 
 # --- the sub-records of a call ------------------------------------------------------------------------------------
@@ -325,6 +386,16 @@ class SteeringState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolsState:
+    """The agent's tool calls, the newest ones, and what it has noted. `made` counts all of them."""
+
+    uses: tuple[ToolUse, ...] = ()
+    made: int = 0
+    notes: tuple[Note, ...] = ()
+    transfer: PendingTransfer | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnStats:
     """Measurements of the conversation, for the call's record."""
 
@@ -373,6 +444,7 @@ class Call:
     dtmf: DtmfState = field(default_factory=DtmfState)
     steering: SteeringState = field(default_factory=SteeringState)
     stats: TurnStats = field(default_factory=TurnStats)
+    tools: ToolsState = field(default_factory=ToolsState)
     waiting: tuple[WaitingRequest, ...] = ()  # for the answer, in the order in which they came
 
     transcript: tuple[TranscriptEntry, ...] = ()
@@ -444,6 +516,16 @@ class Call:
         """Digits the caller has pressed."""
         return self.dtmf.received
 
+    @property
+    def owner_question(self) -> AskOwner | None:
+        """What the agent asks who placed the call, while it is not answered: the oldest of these questions."""
+        return next((effect for effect in self.pending.values() if isinstance(effect, AskOwner)), None)
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the other party is who the number says: we dialled it, or the caller's carrier vouches for it."""
+        return self.direction is Direction.OUTBOUND or self.caller_verified
+
     # --- conclusions from several facts
 
     @property
@@ -463,7 +545,7 @@ class Call:
     @property
     def has_voice(self) -> bool:
         """Speech can reach the caller now: over a stream, or by the carrier's own voice where no stream is used."""
-        if self.amd.awaiting_beep or self.is_sending_digits:
+        if self.amd.awaiting_beep or self.is_sending_digits or self.is_transferring:
             return False
         return self.stream is not None or (self.is_native and self.phase.is_connected)
 
@@ -473,6 +555,11 @@ class Call:
         return self.policy.digits_replace_media and any(
             isinstance(effect, SendDigits) for effect in self.pending.values()
         )
+
+    @property
+    def is_transferring(self) -> bool:
+        """The carrier connects the other party with someone else: what is said on our side reaches no one."""
+        return any(isinstance(effect, Transfer) for effect in self.pending.values())
 
     @property
     def is_native(self) -> bool:

@@ -27,12 +27,15 @@ from voicecall.call.state import (
     Guidance,
     HeldTurn,
     MediaStream,
+    Note,
     PendingContinue,
     PendingReply,
+    PendingTransfer,
     Phase,
     QueuedDigits,
     RequestResult,
     SteeredQuestion,
+    ToolUse,
     TranscriptEntry,
     Utterance,
     WaitingRequest,
@@ -50,6 +53,7 @@ __all__ = [
     "StatsChanges",
     "SteeringChanges",
     "Step",
+    "ToolsChanges",
 ]
 
 _RESULTS_KEPT = 16
@@ -157,6 +161,15 @@ class StatsChanges(TypedDict, total=False):
     failovers: tuple[Failover, ...]
 
 
+class ToolsChanges(TypedDict, total=False):
+    """Fields of `ToolsState`."""
+
+    uses: tuple[ToolUse, ...]
+    made: int
+    notes: tuple[Note, ...]
+    transfer: PendingTransfer | None
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """`call`: the state so far; `at`: the time of the event that is decided; `effects`: those requested so far."""
@@ -196,6 +209,9 @@ class Step:
     def set_stats(self, **changes: Unpack[StatsChanges]) -> Self:
         return self.with_call(replace(self.call, stats=replace(self.call.stats, **changes)))
 
+    def set_tools(self, **changes: Unpack[ToolsChanges]) -> Self:
+        return self.with_call(replace(self.call, tools=replace(self.call.tools, **changes)))
+
     def forward(self, phase: Phase) -> Self:
         """Move to a later phase; an earlier one is a late event and changes nothing."""
         here = self.call.phase
@@ -215,6 +231,10 @@ class Step:
         numbered = replace(effect, id=EffectId(f"{self.call.id}.{number}"))
         call = replace(self.call, effects_made=number, pending={**self.call.pending, numbered.id: numbered})
         return self.__class__(call, self.at, (*self.effects, numbered))
+
+    def send_again(self, effect: AwaitedEffect) -> Self:
+        """Request a pending effect under its own id: it is sent only if that was never claimed."""
+        return self.__class__(self.call, self.at, (*self.effects, effect))
 
     def emit(self, effect: Reject | StopSpeaking | PauseSpeaking | ResumeSpeaking | DropAgent | Resolve) -> Self:
         """Request an effect that has no outcome: it gets its id and is forgotten once it ran."""

@@ -74,6 +74,8 @@ def stream_closed(step: Step, event: StreamClosed) -> Step:
     call = step.call
     if call.stream is None or call.stream.id != event.stream:
         return step.ignored()
+    if call.is_transferring:
+        return leg_rules.schedule_look_up(step.replace(stream=None))
     # While digits are sent there is no stream: it comes back after them.
     since = max(step.at, call.timers.get(Timer.DIGITS, step.at)) if call.is_sending_digits else step.at
     within_s = max(call.policy.reconnect_s, _RESTART_S) if event.resume_after_s > 0 else call.policy.reconnect_s

@@ -84,7 +84,7 @@ def heard(step: Step, event: Heard) -> Step:
     call, question = step.call, step.call.pending_continue
     text = event.text.strip()
     # A carrier's stale callback is ignored before anything is cut.
-    if call.leg is None or call.is_protected or requests.is_stale(call, event):
+    if call.leg is None or call.is_protected or call.is_transferring or requests.is_stale(call, event):
         return step.ignored()
     step = leg_rules.leg_answered(step)
     if requests.precedes_question(call, event):
@@ -239,8 +239,10 @@ def ask_agent(step: Step, said: tuple[str, ...] = ()) -> Step:
     step = steering.joins_reply(step)
     step = step.request(AskAgent(turn=step.call.turn, said=said))
     wait = step.call.floor.wait
-    if wait is not None and wait.asked_at is None:
-        step = step.set_floor(wait=replace(wait, asked_at=step.at))
+    if wait is not None and wait.first_text_at is None:
+        is_first = wait.asked_at is None
+        asked = replace(wait, asked_at=step.at) if is_first else replace(wait, asked_again_at=step.at)
+        step = step.set_floor(wait=asked)
     if not step.call.reply_due:
         step = step.set_floor(reply=PendingReply())
     return step.arm(Timer.FILLER, step.at + policy.filler_after_s).arm(Timer.REPLY, step.at + policy.reply_timeout_s)
@@ -271,13 +273,15 @@ def _first_text(step: Step, event: AgentSaid) -> Step:
     wait = step.call.floor.wait
     if event.first_text_ms is None or wait is None or wait.asked_at is None or wait.first_text_at is not None:
         return step
+    again_at = wait.asked_again_at
+    connected_at = None if event.connect_ms is None or again_at else wait.asked_at + event.connect_ms / 1000
     return step.set_floor(
         wait=replace(
             wait,
-            connected_at=None if event.connect_ms is None else wait.asked_at + event.connect_ms / 1000,
-            first_text_at=wait.asked_at + event.first_text_ms / 1000,
-            tool_s=(event.tool_ms or 0) / 1000,
-            tools=event.tools or (),
+            connected_at=connected_at,
+            first_text_at=(again_at or wait.asked_at) + event.first_text_ms / 1000,
+            tool_s=wait.tool_s + (event.tool_ms or 0) / 1000,
+            tools=(*wait.tools, *(event.tools or ())),
             saved_ms=event.saved_ms,
         )
     )

@@ -75,7 +75,7 @@ REMEDIES: Final[Mapping[Span, str]] = MappingProxyType(
 class TurnWait:
     """The moments of the newest turn so far, in epoch seconds; None: not yet, or not known.
 
-    `tool_s`: how long the agent's tools ran before it had something to say; `tools`: their names.
+    `tool_s`: how long the agent's tools ran before it had something to say, ours included; `tools`: their names.
     """
 
     silent_at: float  # the caller's last sound
@@ -87,6 +87,7 @@ class TurnWait:
     saved_ms: int | None = None  # by asking the agent before the turn was over: beside the spans, not one of them
     tool_s: float = 0.0
     tools: tuple[str, ...] = ()
+    asked_again_at: float | None = None  # with the results of tools
 
 
 def spans_of(

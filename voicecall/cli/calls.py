@@ -1,4 +1,6 @@
-"""`voicecall call | start | continue | speak | steer | dtmf | end`: place a call and act on it, through the gateway.
+"""`voicecall call | start | continue | speak | steer | dtmf | answer | end`: place a call and act on it.
+
+All of it goes through the gateway.
 
 The gateway validates the requests and chooses the default mode; its refusals are printed unchanged.
 """
@@ -10,14 +12,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from voicecall.api.methods import DTMF, END, INITIATE, SPEAK, START, STEER
+from voicecall.api.methods import ANSWER, DTMF, END, INITIATE, SPEAK, START, STEER
 from voicecall.api.steering import SteerMode
 from voicecall.cli.exits import fail, gateway, request, run
 from voicecall.cli.naming import call_or_only
 from voicecall.cli.options import CALLS, AsJson, CallId, Message, ModeOption, To, example, print_result
 from voicecall.client import OperationResult, continued
 
-__all__ = ["call", "continue_", "dtmf", "end", "register", "speak", "start", "steer"]
+__all__ = ["answer", "call", "continue_", "dtmf", "end", "register", "speak", "start", "steer"]
 
 _Key = Annotated[
     str | None, typer.Option("--idempotency-key", help="At most one phone call is placed per key.", metavar="KEY")
@@ -48,6 +50,7 @@ def register(app: typer.Typer) -> None:
             ),
         ),
         ("dtmf", dtmf, ('voicecall dtmf --call-id ID --digits "1w2#"',)),
+        ("answer", answer, ('voicecall answer --call-id ID --answer "Nine is fine."',)),
         ("end", end, ("voicecall end", "voicecall end --call-id 0b6e")),
     ):
         app.command(name, rich_help_panel=CALLS, epilog=example(*lines))(command)
@@ -142,6 +145,17 @@ def dtmf(
     """Press keys."""
     call = call_or_only(call_id)
     print_result(request(DTMF, {"callId": call, "digits": digits}), "Pressed.", as_json=as_json)
+
+
+def answer(
+    answer: Annotated[str, typer.Option("--answer", "-a", help="The answer to the agent's question.", metavar="TEXT")],
+    call_id: CallId = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Answer the question that the agent on a call asks."""
+    call = call_or_only(call_id)
+    print_result(request(ANSWER, {"callId": call, "answer": answer}), "Answered.", as_json=as_json)
 
 
 def end(call_id: CallId = None, *, as_json: AsJson = False) -> None:

@@ -28,7 +28,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage, 69 no gateway or Redis,
 """
 
 PARTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "calls": ("call", "start", "continue", "speak", "steer", "dtmf", "end"),
+    "calls": ("call", "start", "continue", "speak", "steer", "dtmf", "answer", "end"),
     "status": ("status",),
     "tail": ("tail",),
     "history": ("history",),

@@ -171,6 +171,10 @@ class AsyncVoicecall:
         """Press keys: `0-9 * #`, and pauses `w W p P ,`."""
         await self._ask(methods.DTMF, callId=call_id, digits=digits)
 
+    async def answer(self, call_id: str, answer: str, question_id: str | None = None) -> None:
+        """Answer the question of the agent that waits (`ask_owner`)."""
+        await self._ask(methods.ANSWER, callId=call_id, answer=answer, questionId=question_id)
+
     async def end(self, call_id: str) -> None:
         """Hang up; ending an ended call is no error."""
         await self._ask(methods.END, callId=call_id)

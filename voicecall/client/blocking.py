@@ -137,6 +137,10 @@ class Voicecall:
         """As `AsyncVoicecall.dtmf`."""
         self._run(self._gateway.dtmf(call_id, digits))
 
+    def answer(self, call_id: str, answer: str, question_id: str | None = None) -> None:
+        """As `AsyncVoicecall.answer`."""
+        self._run(self._gateway.answer(call_id, answer, question_id))
+
     def end(self, call_id: str) -> None:
         """As `AsyncVoicecall.end`."""
         self._run(self._gateway.end(call_id))

@@ -38,6 +38,7 @@ from voicecall.ports.carrier import (
     MediaUnknown,
     PlainAudio,
     SupportsAwaitBeep,
+    SupportsTransfer,
     TakesCommands,
     Verified,
     Webhook,
@@ -78,6 +79,7 @@ from voicecall.ports.speech import (
     SttEvent,
     SttSession,
     TextToSpeech,
+    ToolCalls,
     ToolEnded,
     ToolStarted,
     TurnJudge,
@@ -86,9 +88,11 @@ from voicecall.ports.speech import (
     uncounted,
     unreported,
 )
+from voicecall.ports.tools import NO_TOOLS, ToolRun, Tools, ToolSpec
 
 __all__ = [
     "NO_OWNER",
+    "NO_TOOLS",
     "Address",
     "Agent",
     "AgentConnected",
@@ -148,10 +152,15 @@ __all__ = [
     "SttEvent",
     "SttSession",
     "SupportsAwaitBeep",
+    "SupportsTransfer",
     "TakesCommands",
     "TextToSpeech",
+    "ToolCalls",
     "ToolEnded",
+    "ToolRun",
+    "ToolSpec",
     "ToolStarted",
+    "Tools",
     "TurnJudge",
     "TurnNotStarted",
     "TurnRequest",
@@ -182,6 +191,7 @@ class Ports:
     tts: TextToSpeech
     agent: Agent
     turn_judge: TurnJudge | None = None
+    tools: Tools = NO_TOOLS
     routes: Mapping[str, "Ports"] = field(default_factory=dict)
 
     def on(self, route: str) -> "Ports":

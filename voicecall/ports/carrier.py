@@ -28,6 +28,7 @@ __all__ = [
     "MediaUnknown",
     "PlainAudio",
     "SupportsAwaitBeep",
+    "SupportsTransfer",
     "TakesCommands",
     "Verified",
     "Webhook",
@@ -68,7 +69,8 @@ class Webhook:
     carrier asks for instructions rather than only reporting. `kind` is a metric label from a fixed set ("answer",
     "status", "unknown", ...). `event_key`: the carrier's own id of the event, for carriers that sign a repetition anew;
     otherwise equal requests have equal signatures. `awaits_beep`: it asks what to do until the end of a machine's
-    greeting (`SupportsAwaitBeep`). `prompt`: it asks for the text of this utterance. `verified`: the carrier reports
+    greeting (`SupportsAwaitBeep`). `prompt`: it asks for the text of this utterance. `hands_over`: it asks to whom the
+    call is transferred, by this effect (its number). `verified`: the carrier reports
     that the caller's network vouches for `from_` (STIR/SHAKEN, full attestation).
 
     `from_` and `to` are what the remote party's network wrote: at most 256 characters, in one line.
@@ -85,6 +87,7 @@ class Webhook:
     event_key: str | None = None
     awaits_beep: bool = False
     prompt: int | None = None
+    hands_over: int | None = None
     verified: bool = False
 
     def __post_init__(self) -> None:
@@ -255,6 +258,17 @@ class SupportsAwaitBeep(Protocol):
 
     async def await_beep(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:
         """Stop speaking and stay silent. A webhook reports the end of the greeting."""
+        ...
+
+
+@runtime_checkable
+class SupportsTransfer(Protocol):
+    """For a carrier that connects a leg with a number for us. Raises the kinds of CarrierError."""
+
+    async def transfer(
+        self, leg: LegId, *, to: str, from_: str, ring_timeout_s: float, call: CallId, effect: EffectId
+    ) -> None:
+        """Call `to` and connect it with the leg, once. A webhook reports how that ended, and the leg comes back."""
         ...
 
 

@@ -9,10 +9,19 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from voicecall.call.brief import CallBrief
-from voicecall.call.events import Failover, Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
+from voicecall.call.events import (
+    Failover,
+    Heard,
+    SpeechStarted,
+    SpeechStopped,
+    SttFailed,
+    SttLost,
+    SttRecovered,
+    ToolRequest,
+)
 from voicecall.call.ids import CallId
 from voicecall.call.sessions import MAIN_AGENT
-from voicecall.call.state import Direction, Party
+from voicecall.call.state import Direction, Party, ToolUse
 from voicecall.errors import ServiceError
 
 __all__ = [
@@ -31,6 +40,7 @@ __all__ = [
     "SttEvent",
     "SttSession",
     "TextToSpeech",
+    "ToolCalls",
     "ToolEnded",
     "ToolStarted",
     "TurnJudge",
@@ -210,7 +220,8 @@ class Question:
     `language`: to be spoken, where one is configured. `number_verified`: the caller's carrier vouches for the number,
     or we dialled it. `on_step`: an agent that knows its steps reports them. `on_usage`: called with what the request
     costs, as far as the agent knows; the newest counts. `hints`: of the operator, in order. `after`: how this reply
-    broke off before, when it is to be gone on with.
+    broke off before, when it is to be gone on with. `offered`: the tools that the agent may call, as patterns
+    (`voicecall.call.tools`); `uses`: its calls so far, those of this turn included.
     """
 
     call: CallId
@@ -229,6 +240,8 @@ class Question:
     on_step: OnStep = field(default=unreported, compare=False, repr=False)
     on_usage: Callable[[Usage], None] = field(default=uncounted, compare=False, repr=False)
     after: "ReplyCut | None" = None
+    offered: tuple[str, ...] = ()
+    uses: tuple[ToolUse, ...] = ()
 
 
 class ReplyCut(ServiceError):
@@ -248,8 +261,15 @@ class EndCall:
     """The agent ends the call: it is hung up when the reply so far was heard. Nothing of a reply follows it."""
 
 
-ReplyPiece: TypeAlias = str | Failover | EndCall
-"""Text of any length; that another agent answers than the first one; or, last, that the agent ends the call."""
+@dataclass(frozen=True, slots=True)
+class ToolCalls:
+    """The agent calls these tools: it is asked again, with their results. Nothing of an answer follows it."""
+
+    calls: tuple[ToolRequest, ...]
+
+
+ReplyPiece: TypeAlias = str | Failover | EndCall | ToolCalls
+"""Text of any length; that another agent answers than the first one; or, last, that it ends the call or calls tools."""
 
 
 class Agent(Protocol):

@@ -21,9 +21,18 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.bus.operations import Operations
 from voicecall.call.decide import decide
 from voicecall.call.effects import Resolve
-from voicecall.call.events import ContinueRequested, DigitsRequested, EndRequested, Event, Placed, SpeakRequested
+from voicecall.call.events import (
+    CommandDone,
+    ContinueRequested,
+    DigitsRequested,
+    EndRequested,
+    Event,
+    Placed,
+    SpeakRequested,
+)
 from voicecall.call.ids import CallId, LegId, RequestId, is_call_id
 from voicecall.call.state import Call, Phase, RequestResult
+from voicecall.call.tools import ASK_OWNER
 from voicecall.errors import (
     BusError,
     BusUnavailable,
@@ -204,6 +213,18 @@ class CallService:
         request = RequestId(secrets.token_hex(16))
         pressed = checked_keys(digits, "digits")
         await self._request(call, DigitsRequested(request=request, digits=pressed), request, self._timeouts.digits_s)
+
+    async def answer(self, call: CallId, answer: str, question: str | None = None) -> None:
+        """Answer the agent's question that waits; `question`: only if it is this one. Raises as `speak`."""
+        state = await self.status(call)
+        if state is None:
+            raise NotFound("Call not found")
+        asked = state.owner_question
+        if asked is None or question not in (None, asked.id):
+            raise Failed("no question waits for this answer", call_id=call)
+        request = RequestId(secrets.token_hex(16))
+        event = CommandDone(effect=asked.id, tool=ASK_OWNER, result=answer, request=request)
+        await self._request(call, event, request, self._timeouts.end_s)
 
     async def end(self, call: CallId) -> None:
         """Hang up; ending an ended call succeeds. Raises NotFound, Failed, Unavailable."""

@@ -12,6 +12,7 @@ from voicecall.call.brief import CallBrief
 from voicecall.call.events import CallPolicy, Mode, Placed
 from voicecall.call.ids import E164, RequestId
 from voicecall.call.numbers import NotANumber, read_number
+from voicecall.call.tools import restricted
 from voicecall.errors import InvalidRequest
 from voicecall.service.numbering import country_refusal, refusal_of
 from voicecall.settings import Settings
@@ -29,6 +30,7 @@ class CallRequest:
 
     `keys` are pressed after the answer, before the message. `voicemail_message` and `max_duration_s` come from the
     brief and become part of the call's policy. `report_schema`: JSON Schema, as JSON, of what its report is to say.
+    `tools`: of the configured ones those that its agent may call; None: all.
     """
 
     to: str | None
@@ -41,12 +43,14 @@ class CallRequest:
     voicemail_message: str = ""
     max_duration_s: float | None = None
     report_schema: str = ""
+    tools: tuple[str, ...] | None = None
 
     def content(self) -> tuple[object, ...]:
         """The optional fields that distinguish two requests with the same idempotency key; empty when none is set."""
         more = (self.requester, self.keys, self.brief, self.voicemail_message, self.max_duration_s)
-        content = more if any(more) else ()
-        return (*content, self.report_schema) if self.report_schema else content
+        named = () if self.tools is None else (self.tools,)
+        named = (*named, self.report_schema) if self.report_schema else named
+        return (*more, *named) if any(more) or self.tools is not None else named
 
     def to_event(self, settings: Settings, request: RequestId) -> Placed:
         """The event that places this call. Raises InvalidRequest, naming what is wrong."""
@@ -83,6 +87,9 @@ class CallRequest:
         checked_message(self.voicemail_message, settings, required=False)
         if self.max_duration_s is not None:
             policy = replace(policy, max_duration_s=min(self.max_duration_s, policy.max_duration_s))
+        if self.tools is not None:
+            offered = restricted(policy.tools.offered, self.tools)
+            policy = replace(policy, tools=replace(policy.tools, offered=offered))
         return replace(policy, machine_message=self.voicemail_message) if self.voicemail_message else policy
 
 

@@ -9,6 +9,7 @@ from voicecall.settings.deployment import SPEECH_SERVER, Deployment, ListenAddre
 from voicecall.settings.model.agents import ResponseFallback
 from voicecall.settings.model.settings import Settings, value_at
 from voicecall.settings.model.speech import Streaming, Tts
+from voicecall.settings.model.tools import HttpTool, McpServer, TransferTo
 from voicecall.settings.reading.load import Loaded, load_settings, parse_settings, read_settings
 from voicecall.settings.redis_address import RedisAddress, read_address
 from voicecall.settings.tokens import deployment_warnings, gateway_problems, metrics_tokens
@@ -16,13 +17,16 @@ from voicecall.settings.tokens import deployment_warnings, gateway_problems, met
 __all__ = [
     "SPEECH_SERVER",
     "Deployment",
+    "HttpTool",
     "ListenAddress",
     "ListenScope",
     "Loaded",
+    "McpServer",
     "RedisAddress",
     "ResponseFallback",
     "Settings",
     "Streaming",
+    "TransferTo",
     "Tts",
     "deployment_warnings",
     "gateway_problems",

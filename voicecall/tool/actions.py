@@ -23,6 +23,7 @@ __all__ = [
     "NAME",
     "SUMMARY",
     "Action",
+    "AnswerQuestion",
     "BadParameters",
     "ContinueCall",
     "EndCall",
@@ -132,6 +133,14 @@ class SendDtmf(_Parameters):
     digits: _Text = Field(description="Keys: 0-9 * # and pauses w W p P ,")
 
 
+class AnswerQuestion(_Parameters):
+    """Answer a question that the agent on a live call asks you; `get_status` shows it as `question`."""
+
+    action: Literal["answer_question"]
+    call_id: _CallId
+    answer: _Text = Field(description="The answer.")
+
+
 class EndCall(_Parameters):
     """Hang up."""
 
@@ -166,7 +175,16 @@ class LegacyAction(_Parameters):
 
 
 Action = (
-    InitiateCall | ContinueCall | SpeakToUser | SteerCall | SendDtmf | EndCall | GetStatus | GetReport | LegacyAction
+    InitiateCall
+    | ContinueCall
+    | SpeakToUser
+    | SteerCall
+    | SendDtmf
+    | AnswerQuestion
+    | EndCall
+    | GetStatus
+    | GetReport
+    | LegacyAction
 )
 
 _SHAPES: Final[Mapping[str, type[Action]]] = {
@@ -178,6 +196,7 @@ _SHAPES: Final[Mapping[str, type[Action]]] = {
     "send_dtmf": SendDtmf,
     "steer_call": SteerCall,
     "get_report": GetReport,
+    "answer_question": AnswerQuestion,
 }
 ACTIONS: Final = tuple(_SHAPES)
 

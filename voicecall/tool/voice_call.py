@@ -14,6 +14,7 @@ from voicecall.api import methods
 from voicecall.client import AsyncVoicecall, GatewayDown, Refused, TokenRefused
 from voicecall.tool.actions import (
     Action,
+    AnswerQuestion,
     BadParameters,
     ContinueCall,
     EndCall,
@@ -41,6 +42,7 @@ _METHODS: Final[Mapping[type[Action], str]] = {
     SpeakToUser: methods.SPEAK.name,
     SendDtmf: methods.DTMF.name,
     SteerCall: methods.STEER.name,
+    AnswerQuestion: methods.ANSWER.name,
     EndCall: methods.END.name,
     GetStatus: methods.STATUS.name,
     GetReport: methods.REPORT.name,

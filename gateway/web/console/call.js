@@ -219,6 +219,8 @@ function factsOf(record, waits, worker, app) {
     "Last wait": facts.lastTurnLatencyMs === undefined ? undefined : millis(facts.lastTurnLatencyMs),
     "Longest wait": waited.length ? millis(waited.at(-1)) : undefined,
     Keys: facts.digits,
+    Notes: facts.notes && Object.entries(facts.notes).map(([name, value]) => `${name}: ${value}`).join("; "),
+    "Asks you": facts.question?.text,
     "Take-overs": facts.reactivations || undefined,
     "Fall-backs": facts.failovers?.map((one) => `${one.service}: ${one.from} → ${one.to} (${one.reason})`).join("; "),
     Billed: facts.billedSeconds === undefined ? undefined : `${facts.billedSeconds} s`,

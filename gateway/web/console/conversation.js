@@ -94,6 +94,10 @@ const TONES = {
   DialLost: "bad", CommandFailed: "bad", TurnedAway: "bad", StreamUnusable: "bad",
 };
 
+const SHORT = 160; // characters of a tool's arguments or result
+
+const short = (text) => (text.length > SHORT ? `${text.slice(0, SHORT)}…` : text);
+
 function wordsOf(event) {
   switch (event.type) {
     case "Placed": return `placed by ${event.carrier}`;
@@ -112,7 +116,9 @@ function wordsOf(event) {
     case "HearingFailed": return `speech recognition failed: ${event.reason}`;
     case "AgentFailed": return `the agent failed: ${event.reason}`;
     case "SpeechFailed": return `the voice failed: ${event.reason}${event.clip ? "; a recorded apology is played" : ""}`;
-    case "CommandFailed": return `a command to the carrier failed: ${event.reason}`;
+    case "AgentDone": return (event.calls ?? []).map((call) => `the agent calls ${call.name} ${short(call.arguments)}`).join("; ");
+    case "CommandDone": return event.tool ? `${event.tool}: ${short(event.result ?? "done")}` : "";
+    case "CommandFailed": return event.tool ? `${event.tool} ${event.unknown ? "gave no answer" : "failed"}: ${short(event.reason)}` : `a command to the carrier failed: ${event.reason}`;
     case "StreamUnusable": return `the media socket cannot be used: ${event.reason}`;
     case "Reactivated": return event.epoch > 1 ? `another worker took over: ${{ died: "the process died", lapsed: "the lease ran out", "handed-over": "handed over" }[event.cause] ?? event.cause}` : "";
     case "HungUp": return `over: ${OUTCOMES[event.reason] ?? event.reason}`;

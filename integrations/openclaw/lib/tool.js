@@ -10,6 +10,7 @@ const METHODS = {
   speak_to_user: "voicecall.speak",
   send_dtmf: "voicecall.dtmf",
   steer_call: "voicecall.steer",
+  answer_question: "voicecall.answer",
   end_call: "voicecall.end",
   get_status: "voicecall.status",
   get_report: "voicecall.report",

@@ -178,6 +178,29 @@ async def keys_out(stage: Stage) -> None:
     assert await stage.complaints(leg["sid"]) == []
 
 
+async def handed_over(stage: Stage) -> None:
+    """To one who is busy: the caller comes back to the agent. To one who answers: they speak, and the call is over."""
+    to = await stage.person(
+        {"wait_heard": GREETING},
+        {"say": "get me your boss"},
+        {"wait_heard": "another line", "quiet_ms": 1000},
+        {"say": "then a free person"},
+    )
+    record = await stage.over(await stage.dial(to))
+    leg = await stage.leg(record)
+    heard = [GREETING, "I ask my boss.", "My boss is on another line.", "I am connecting you."]
+    assert texts(leg) == heard
+    facts = record["metadata"]
+    assert [(use["name"], use["outcome"]) for use in facts["toolCalls"]] == [
+        ("transfer_call", "failed"),
+        ("transfer_call", "done"),
+    ]
+    assert facts["toolCalls"][0]["result"] == "busy"
+    assert (record["state"], facts["detail"]) == ("completed", "transferred to free")
+    assert leg["ended_by"] != "callee"
+    assert await stage.complaints(leg["sid"]) == []
+
+
 async def caller_hangs_up(stage: Stage) -> None:
     """A caller who hangs up in the middle of a reply ends the call; the rest of the reply is not spoken."""
     to = await stage.person(
@@ -372,6 +395,7 @@ JOURNEYS: Final[dict[str, Journey]] = {
     "cough": cough,
     "keys in": keys_in,
     "keys out": keys_out,
+    "handed over": handed_over,
     "caller hangs up": caller_hangs_up,
     "agent hangs up": agent_hangs_up,
     "webhooks thrice": webhooks_thrice,

@@ -10,7 +10,7 @@ from typing import Any
 
 from simulators.stack import Plan, Stack
 from tests.contract.conformance.journeys import CROWDED, JOURNEYS
-from tests.contract.conformance.stage import FRIENDS, PLACES, PLACES_OF_CALLERS, Stage
+from tests.contract.conformance.stage import FRIENDS, PEOPLE, PLACES, PLACES_OF_CALLERS, Stage
 from tests.contract.conformance.ways import CARRIERS, MODES, STREAMING, Cell, cannot, way_of
 
 __all__ = ["Outcome", "cells", "play", "played", "stacks"]
@@ -47,11 +47,13 @@ async def play(carrier: str, mode: str) -> dict[Cell, Outcome]:
         "maxInboundCalls": PLACES_OF_CALLERS,
         # In every journey: callers must not notice that detection is on.
         "voicemail": {"detection": "carrier", "onMachine": "leave-message"},
+        "tools": {"transfer": PEOPLE},
         "streaming": {"enabled": mode == STREAMING, "silenceDurationMs": 200},
     }
     async with Stack(Plan(carrier=carrier, workers=2, config=config)) as stack:
         stage = Stage(stack, way_of(carrier), streaming=mode == STREAMING)
         await stage.script_the_model()
+        await stage.script_the_people()
         mine = [cell for cell in cells() if (cell.carrier, cell.mode) == (carrier, mode)]
         together = await asyncio.gather(*(_one(stage, cell) for cell in mine if cell.journey not in CROWDED))
         alone = [await _one(stage, cell) for cell in mine if cell.journey in CROWDED]

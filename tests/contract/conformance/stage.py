@@ -21,6 +21,7 @@ __all__ = [
     "GREETING",
     "HELLO",
     "OURS",
+    "PEOPLE",
     "PLACES",
     "PLACES_OF_CALLERS",
     "STORY",
@@ -44,6 +45,7 @@ TALE = (
     "There was a king who had a daughter, and she had a ball of gold, and one day the ball fell into the well, "
     "and a frog brought it back to her, and nobody thanked the frog."
 )
+PEOPLE = {"busy": {"number": "+15554440001"}, "free": {"number": "+15554440002"}}  # to whom callers are handed over
 PLACES = 24
 PLACES_OF_CALLERS = 4
 _FRAME = 160
@@ -56,6 +58,8 @@ _REPLIES = {
     "enough": "As you like.",
     "thanks": "You are welcome.",
 }
+
+_HANDS_OVER = (("boss", "I ask my boss.", "busy"), ("free person", "I am connecting you.", "free"))
 
 Step = dict[str, Any]
 _WEATHER: tuple[Step, ...] = (
@@ -80,8 +84,19 @@ class Stage:
 
     async def script_the_model(self) -> None:
         """Set the model's replies; the same for every caller."""
-        rules = [{"match": word, "reply": reply} for word, reply in _REPLIES.items()]
+        rules: list[Step] = [{"match": word, "reply": reply} for word, reply in _REPLIES.items()]
+        rules += [
+            {"match": words, "reply": reply, "tool_call": {"name": "transfer_call", "arguments": {"to": name}}}
+            for words, reply, name in _HANDS_OVER
+        ]
+        rules.append({"match": "boss", "reply": "My boss is on another line."})
         await self.stack.openai.post("/_sim/script", {"chat": {"rules": rules}})
+
+    async def script_the_people(self) -> None:
+        """Those to whom callers are handed over: one is busy, the other talks for two seconds."""
+        for name, script in (("busy", [{"busy": True}]), ("free", [{"wait_ms": 2000}, {"hangup": True}])):
+            asked = {"number": PEOPLE[name]["number"], "script": script}
+            await self.stack.carrier.post("/_sim/persona", asked)
 
     # --- personas and faults
 

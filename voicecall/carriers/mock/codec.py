@@ -9,7 +9,7 @@ from typing import Any, Final, assert_never
 import orjson
 
 from voicecall import ports
-from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply
+from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, HandOver, Hangup, Hold, NoOp, Refuse, Reply
 from voicecall.carriers.common.form import Fields
 from voicecall.carriers.common.json_body import read_object
 from voicecall.carriers.common.signature import token_key, unsigned_key
@@ -75,7 +75,7 @@ def _instruction(reply: Reply) -> dict[str, Any]:
             return {"do": "converse", "text": text, "heardUrl": heard, "silentUrl": silent}
         case Hangup():
             return {"do": "hangup"}
-        case NoOp() | AwaitGreetingEnd():  # `Control.hear_out` is all it needs
+        case NoOp() | AwaitGreetingEnd() | HandOver():  # `Control.hear_out` is all it needs
             return {"do": "nothing"}
         case _:
             assert_never(reply)

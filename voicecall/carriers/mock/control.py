@@ -81,6 +81,14 @@ class Control(CallControl):
         _accepted(reply, "key press")
         return True
 
+    async def transfer(
+        self, leg: LegId, *, to: str, from_: str, ring_timeout_s: float, call: CallId, effect: EffectId
+    ) -> None:
+        """Ends the media socket; `call.transferred` reports how it ended, and asks how the call goes on."""
+        order = {"call": call, "to": to, "from": from_, "ringTimeoutS": ring_timeout_s, "effect": effect}
+        reply = await self._rest.ask("POST", f"{self._leg(leg)}/transfer", json=order, harmless=False)
+        _accepted(reply, "transfer")
+
     async def say(
         self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool
     ) -> float | None:

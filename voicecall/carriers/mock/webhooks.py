@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 from voicecall.call.events import (
     Answered,
     AnsweredBy,
+    CommandDone,
+    CommandFailed,
     DtmfReceived,
     EndReason,
     Event,
@@ -21,7 +23,8 @@ from voicecall.call.events import (
     PlaybackDone,
     Ringing,
 )
-from voicecall.call.ids import CallId, LegId, is_call_id
+from voicecall.call.ids import CallId, EffectId, LegId, is_call_id
+from voicecall.call.tools import TRANSFER_CALL
 from voicecall.errors import WebhookRejected
 from voicecall.ports import Webhook
 
@@ -33,6 +36,9 @@ _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 _DIGITS = re.compile(r"[0-9*#A-D]{1,64}\Z")
 _MAX_UTTERANCE: Final = 999_999
 _WAITING: Final = "call.waiting"  # the media socket has closed; posted to a reply's `resumeUrl`
+_TRANSFERRED: Final = "call.transferred"  # it asks, as the leg comes back
+_EFFECT = re.compile(r"[0-9a-f-]{36}\.[0-9]{1,6}\Z")
+_NOT_CONNECTED: Final = {"busy": "busy", "no-answer": "no answer"}
 _REASONS: Final = {reason.value: reason for reason in EndReason}
 _BY: Final = {by.value: by for by in AnsweredBy}
 
@@ -55,7 +61,7 @@ def read_webhook(url: str, body: Mapping[str, Any]) -> Webhook:
     turn = _query(url).get("turnToken", "")
     facts = [_fact(kind, leg, item, turn) for kind, item in zip(types, items, strict=True)]
     # An inbound call waits for instructions while it rings, an outbound call when it is answered.
-    asks = _WAITING in types or ("call.initiated" if inbound else "call.answered") in types
+    asks = _WAITING in types or _TRANSFERRED in types or ("call.initiated" if inbound else "call.answered") in types
     known = asks or "call.initiated" in types or any(facts)
     return Webhook(
         call=call,
@@ -71,7 +77,9 @@ def read_webhook(url: str, body: Mapping[str, Any]) -> Webhook:
     )
 
 
-def _fact(kind: str, leg: LegId, item: Mapping[str, Any], turn: str) -> Event | None:  # noqa: PLR0911 - a table
+def _fact(  # noqa: C901, PLR0911 - a table
+    kind: str, leg: LegId, item: Mapping[str, Any], turn: str
+) -> Event | None:
     """The event for an item; None when it changes nothing or its type is unknown."""
     match kind:
         case "call.ringing":
@@ -88,12 +96,24 @@ def _fact(kind: str, leg: LegId, item: Mapping[str, Any], turn: str) -> Event | 
             return _keyed(leg, item)
         case "call.said":
             return PlaybackDone(utterance=_utterance(item), heard_ms=0, total_ms=None, complete=True, leg=leg)
+        case "call.transferred":
+            return _transferred(leg, item)
         case "call.ended":
             return HungUp(leg=leg, reason=_REASONS.get(_text(item, "reason"), EndReason.COMPLETED))
         case "call.error":
             return None if item.get("retryable") is True else HungUp(leg=leg, reason=EndReason.ERROR)
         case _:
             return None
+
+
+def _transferred(leg: LegId, item: Mapping[str, Any]) -> CommandDone | CommandFailed:
+    effect, status = _text(item, "effect"), _text(item, "status")
+    if not _EFFECT.match(effect):
+        raise WebhookRejected("effect", status=400)
+    if status == "completed":
+        return CommandDone(effect=EffectId(effect), leg=leg, tool=TRANSFER_CALL, result="they have spoken")
+    reason = _NOT_CONNECTED.get(status, "failed")
+    return CommandFailed(effect=EffectId(effect), leg=leg, tool=TRANSFER_CALL, reason=reason, retryable=False)
 
 
 def _detected(leg: LegId, item: Mapping[str, Any]) -> Answered:

@@ -178,7 +178,7 @@ class Control(CallControl):
         with suppress(CarrierSilent):
             if listens and (token or (self._streams and leg not in self._listening)):
                 more = f"&say={utterance}&n={secrets.token_urlsafe(9)}"
-                await self.transfer(leg, call=call, flow="xml-speak", more=more, repeat_503=True)
+                await self.send_to(leg, call=call, flow="xml-speak", more=more, repeat_503=True)
                 self._listens(leg)
             else:
                 await self._post(leg, "Speak/", request, "prompt", repeat_503=True)
@@ -186,7 +186,21 @@ class Control(CallControl):
 
     # --- beyond `CallControl`
 
-    async def transfer(self, leg: LegId, *, call: CallId, flow: str, more: str = "", repeat_503: bool = False) -> None:
+    async def transfer(
+        self,
+        leg: LegId,
+        *,
+        to: str,  # noqa: ARG002 - the document has it
+        from_: str,  # noqa: ARG002 - as above
+        ring_timeout_s: float,  # noqa: ARG002 - as above
+        call: CallId,
+        effect: EffectId,
+    ) -> None:
+        """Give the leg a document that dials; then Plivo requests our webhook again."""
+        number = effect.rpartition(".")[2]
+        await self.send_to(leg, call=call, flow="dial", more=f"&dial={number}&n={secrets.token_urlsafe(9)}")
+
+    async def send_to(self, leg: LegId, *, call: CallId, flow: str, more: str = "", repeat_503: bool = False) -> None:
         """Make Plivo request the URL of `flow`: the only way to give a live leg another document.
 
         `more`: further query fields, `&name=value`, unreserved characters only. It ends a media stream; its socket must
@@ -203,7 +217,7 @@ class Control(CallControl):
         reply = await self._rest.ask("DELETE", self._leg(leg) + "Speak/", harmless=True)
         if reply.status != 404:  # nothing is being spoken
             _accepted(reply, "silence")
-        await self.transfer(leg, call=call, flow="greeting", more=f"&n={secrets.token_urlsafe(9)}")
+        await self.send_to(leg, call=call, flow="greeting", more=f"&n={secrets.token_urlsafe(9)}")
 
     # --- requests
 

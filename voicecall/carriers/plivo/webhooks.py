@@ -13,6 +13,8 @@ from typing import Final, TypeGuard
 from voicecall.call.events import (
     Answered,
     AnsweredBy,
+    CommandDone,
+    CommandFailed,
     DtmfReceived,
     Event,
     GreetingEnded,
@@ -21,7 +23,8 @@ from voicecall.call.events import (
     PlaybackDone,
     Ringing,
 )
-from voicecall.call.ids import CallId, LegId, is_call_id
+from voicecall.call.ids import CallId, EffectId, LegId, is_call_id
+from voicecall.call.tools import TRANSFER_CALL
 from voicecall.carriers.common.billing import billed
 from voicecall.carriers.plivo.hangup import END_STATUSES, end_reason
 from voicecall.errors import WebhookRejected
@@ -32,7 +35,7 @@ __all__ = ["FLOWS", "is_call_uuid", "read_webhook"]
 _BILLED_IN: Final = "USD"
 
 FLOWS: Final = frozenset(
-    {"answer", "getinput", "greeting", "hangup", "machine", "ring", "stream", "xml-listen", "xml-speak"}
+    {"answer", "dial", "getinput", "greeting", "hangup", "machine", "ring", "stream", "xml-listen", "xml-speak"}
 )
 """Values of `flow` in the URLs that we hand out. All but hangup, machine, ring and stream request a document."""
 
@@ -42,6 +45,7 @@ _REPORT_EVENTS: Final = _STREAM_EVENTS | {"Hangup", "Ring", "MachineDetection"}
 _SPEECH: Final = ("Speech", "Transcription", "TranscriptionText", "SpeechResult", "RecognizedSpeech", "Text")
 _UNSTATED_CONFIDENCE: Final = 0.9
 
+_NOT_CONNECTED: Final = {"busy": "busy", "no-answer": "no answer", "timeout": "no answer", "cancel": "canceled"}
 _CALL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _DIGITS = re.compile(r"[0-9*#A-D]{1,99}\Z")
 _UTTERANCE = re.compile(r"[0-9]{1,6}\Z")
@@ -89,12 +93,13 @@ def read_webhook(query: Mapping[str, str], fields: Mapping[str, str]) -> Webhook
         inbound=request.inbound,
         from_=_number(fields.get("From", "")),
         to=_number(fields.get("To", "")),
-        events=(*_said(request.leg, query), *_greeting(request), *events),
+        events=(*_said(request.leg, query), *_dialled(request), *_greeting(request), *events),
         wants_reply=asks,
         kind=kind,
         event_key=_visit(query),
         awaits_beep=asks and request.flow == "greeting",
         prompt=_prompt(query) if asks else None,
+        hands_over=_effect(query, "dial") if asks else None,
         verified=fields.get("STIRVerification", "") == "Verified",
     )
 
@@ -170,6 +175,27 @@ def _prompt(query: Mapping[str, str]) -> int | None:
     if number and not _UTTERANCE.match(number):
         raise WebhookRejected("query", status=400)
     return int(number) if number else None
+
+
+def _effect(query: Mapping[str, str], name: str) -> int | None:
+    """The URL that we handed out names an effect by its number."""
+    number = query.get(name, "")
+    if number and not _UTTERANCE.match(number):
+        raise WebhookRejected("query", status=400)
+    return int(number) if number else None
+
+
+def _dialled(request: _Request) -> tuple[Event, ...]:
+    """The outcome of a transfer: the URL that we handed out says of which one."""
+    number, call = _effect(request.query, "dialled"), _call(request.query)
+    status = request.fields.get("DialStatus", "").strip().lower()
+    if number is None or call is None or not status:
+        return ()
+    effect = EffectId(f"{call}.{number}")
+    if status == "completed":
+        return (CommandDone(effect=effect, leg=request.leg, tool=TRANSFER_CALL, result="they have spoken"),)
+    reason = _NOT_CONNECTED.get(status, "failed")
+    return (CommandFailed(effect=effect, leg=request.leg, tool=TRANSFER_CALL, reason=reason, retryable=False),)
 
 
 def _greeting(request: _Request) -> tuple[Event, ...]:

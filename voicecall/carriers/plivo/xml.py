@@ -12,6 +12,7 @@ from voicecall.call.replies import (
     AwaitGreetingEnd,
     Connect,
     Gather,
+    HandOver,
     Hangup,
     Hold,
     NativeVoice,
@@ -48,6 +49,8 @@ def render(reply: Reply, *, voice: NativeVoice = US_ENGLISH) -> bytes:
             # `beep` ends the wait early; without a beep the message is left when the greeting must be over.
             SubElement(response, "Wait", length=_GREETING_S, beep="true")
             redirect(response, ended)
+        case HandOver():
+            _dial(response, reply)
         case Hangup():
             SubElement(response, "Hangup")
         case NoOp():
@@ -55,6 +58,20 @@ def render(reply: Reply, *, voice: NativeVoice = US_ENGLISH) -> bytes:
         case _:
             assert_never(reply)
     return document(response)
+
+
+def _dial(response: Element, reply: HandOver) -> None:
+    """The next document comes from the action URL, whatever became of it."""
+    dial = SubElement(
+        response,
+        "Dial",
+        action=with_retries(reply.ended_url),
+        method="POST",
+        callerId=reply.from_.removeprefix("+"),
+        timeout=str(min(max(round(reply.ring_timeout_s), 5), 600)),
+        redirect="true",
+    )
+    SubElement(dial, "Number").text = reply.to.removeprefix("+")
 
 
 def _reconnect(response: Element, reply: Connect) -> None:

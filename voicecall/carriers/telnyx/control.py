@@ -165,6 +165,20 @@ class Control(CallControl):
         await self._command(leg, "send_dtmf", effect, digits=digits)
         return True
 
+    async def transfer(
+        self, leg: LegId, *, to: str, from_: str, ring_timeout_s: float, call: CallId, effect: EffectId
+    ) -> None:
+        """Telnyx calls `to` and bridges it; the end of that leg reports the outcome, by its own `client_state`."""
+        state = ClientState(call, transfer=int(effect.rpartition(".")[2])).encoded()
+        await self._command(
+            leg,
+            "transfer",
+            effect,
+            **{"to": to, "from": from_, "timeout_secs": min(max(round(ring_timeout_s), 5), 600)},
+            target_leg_client_state=state,
+            **await self._callbacks(call),
+        )
+
     async def say(
         self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool
     ) -> float | None:

@@ -11,6 +11,8 @@ from typing import Any, Final
 from voicecall.call.events import (
     Answered,
     AnsweredBy,
+    CommandDone,
+    CommandFailed,
     Dialled,
     DtmfReceived,
     EndReason,
@@ -22,7 +24,8 @@ from voicecall.call.events import (
     Ringing,
     StreamClosed,
 )
-from voicecall.call.ids import NO_TURN, LegId, StreamId
+from voicecall.call.ids import NO_TURN, EffectId, LegId, StreamId
+from voicecall.call.tools import TRANSFER_CALL
 from voicecall.carriers.common.billing import billed
 from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
 from voicecall.errors import WebhookRejected
@@ -87,6 +90,8 @@ _KINDS: Final = {
     "streaming.failed": "stream-status",
 }
 
+_SPOKEN: Final = frozenset({EndReason.COMPLETED, EndReason.HANGUP_USER, EndReason.TIMEOUT})
+_NOT_CONNECTED: Final = {EndReason.BUSY: "busy", EndReason.NO_ANSWER: "no answer", EndReason.HANGUP_BOT: "canceled"}
 _CALL_CONTROL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.=-]{3,255}\Z")
 _LONGEST_STREAM_ID: Final = 256
 _DIGITS = re.compile(r"[0-9*#A-D]{1,128}\Z")
@@ -106,7 +111,10 @@ def read_webhook(body: Mapping[str, Any]) -> Webhook:
         raise WebhookRejected("leg-id", status=400)
     state = read_client_state(payload.get("client_state"))
     arrives = event_type == "call.initiated" and _text(payload, "direction") in ("incoming", "inbound")
-    events = () if arrives else _facts(event_type, LegId(leg), state, payload)
+    if state is not None and state.transfer:
+        events = _of_transfer(event_type, state, payload)
+    else:
+        events = () if arrives else _facts(event_type, LegId(leg), state, payload)
     return Webhook(
         call=state.call if state else None,
         leg=LegId(leg),
@@ -168,6 +176,18 @@ def _of_machine(event_type: str, leg: LegId, result: str) -> tuple[Event, ...]:
         return (GreetingEnded(leg=leg),) if result in _GREETING_ENDS else ()
     by = _ANSWERED_BY.get(result)
     return (Answered(leg=leg, by=by),) if by else ()
+
+
+def _of_transfer(event_type: str, state: ClientState, payload: Mapping[str, Any]) -> tuple[Event, ...]:
+    """The end of the leg to someone to whom the call is transferred is the outcome; it is no leg of the call."""
+    if event_type != "call.hangup":
+        return ()
+    effect = EffectId(f"{state.call}.{state.transfer}")
+    reason = END_REASONS.get(_text(payload, "hangup_cause"), EndReason.COMPLETED)
+    if reason in _SPOKEN:
+        return (CommandDone(effect=effect, tool=TRANSFER_CALL, result="they have spoken"),)
+    words = _NOT_CONNECTED.get(reason, "failed")
+    return (CommandFailed(effect=effect, tool=TRANSFER_CALL, reason=words, retryable=False),)
 
 
 def _end_reason(state: ClientState | None, payload: Mapping[str, Any]) -> EndReason:

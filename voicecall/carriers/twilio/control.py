@@ -157,6 +157,17 @@ class Control(CallControl):
             raise CarrierSilent("whether the digits were sent is unknown", status=reply.status)
         return False
 
+    async def transfer(
+        self, leg: LegId, *, to: str, from_: str, ring_timeout_s: float, call: CallId, effect: EffectId
+    ) -> None:
+        """Update the live call with `<Dial>`, which ends its stream; then Twilio requests our webhook again."""
+        action = f"{await self._webhook(call)}&dialled={effect.rpartition('.')[2]}{twiml.RETRIES}"
+        document = twiml.dial(to, caller_id=from_, ring_timeout_s=ring_timeout_s, action_url=action)
+        reply = await self._rest.ask("POST", self._leg(leg), form=[("Twiml", document.decode())], harmless=False)
+        _refuse(reply)
+        if not 200 <= reply.status < 300:
+            raise CarrierSilent("whether the call is being transferred is unknown", status=reply.status)
+
     async def say(
         self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool
     ) -> float | None:

@@ -12,6 +12,7 @@ from voicecall.call.replies import (
     AwaitGreetingEnd,
     Connect,
     Gather,
+    HandOver,
     Hangup,
     Hold,
     NativeVoice,
@@ -22,7 +23,7 @@ from voicecall.call.replies import (
 from voicecall.carriers.common.native_voice import ENGLISH, Native, native
 from voicecall.carriers.common.xml import RETRIES, document, redirect, with_retries, writable
 
-__all__ = ["RETRIES", "keys", "prompt", "render"]
+__all__ = ["RETRIES", "dial", "keys", "prompt", "render"]
 
 _GOOGLE_ONLY = frozenset({"uk-UA", "vi-VN", "th-TH", "id-ID"})
 
@@ -44,7 +45,9 @@ def render(reply: Reply, *, voice: NativeVoice = US_ENGLISH) -> bytes:
             _converse(response, text, heard, silent, reply.voice or voice)
         case Hangup():
             SubElement(response, "Hangup")
-        case NoOp() | AwaitGreetingEnd():  # its answering-machine result comes at the beep, so no document waits for it
+        case (
+            NoOp() | AwaitGreetingEnd() | HandOver()
+        ):  # its answering-machine result comes at the beep, so no document waits for it
             pass
         case _:
             assert_never(reply)
@@ -70,6 +73,15 @@ def keys(digits: str, *, back_url: str) -> bytes:
     response = Element("Response")
     SubElement(response, "Play", digits=digits)
     redirect(response, back_url)
+    return document(response)
+
+
+def dial(to: str, *, caller_id: str, ring_timeout_s: float, action_url: str) -> bytes:
+    """The document for a live call that connects it with `to`, and requests `action_url` when that is over."""
+    response = Element("Response")
+    timeout = str(min(max(round(ring_timeout_s), 5), 600))
+    verb = SubElement(response, "Dial", callerId=caller_id, timeout=timeout, action=action_url, method="POST")
+    SubElement(verb, "Number").text = to
     return document(response)
 
 

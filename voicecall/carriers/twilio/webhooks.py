@@ -13,6 +13,7 @@ from voicecall.call.events import (
     Answered,
     AnsweredBy,
     CommandDone,
+    CommandFailed,
     DtmfReceived,
     EndReason,
     Event,
@@ -23,6 +24,7 @@ from voicecall.call.events import (
     Ringing,
 )
 from voicecall.call.ids import CallId, EffectId, LegId, is_call_id
+from voicecall.call.tools import TRANSFER_CALL
 from voicecall.carriers.common.billing import billed
 from voicecall.errors import WebhookRejected
 from voicecall.ports import Webhook
@@ -44,6 +46,8 @@ _DIGITS = re.compile(r"[0-9*#A-D]{1,64}\Z")
 _UNSTATED_CONFIDENCE: Final = 0.9  # newer speech models send none
 _MAX_NUMBER: Final = 6  # digits
 _GREETING_ENDS = frozenset({"machine_end_beep", "machine_end_silence", "machine_end_other"})
+_CONNECTED = frozenset({"completed", "answered"})  # of the other leg of a transfer
+_NOT_CONNECTED: Final = {"busy": "busy", "no-answer": "no answer", "failed": "failed", "canceled": "canceled"}
 _SILENT = frozenset({"queued", "initiated"})  # known statuses that change nothing
 
 
@@ -57,7 +61,7 @@ def read_webhook(url: str, fields: Mapping[str, str], account_sid: str) -> Webho
         raise WebhookRejected("account-sid", status=400)
     leg = LegId(fields["CallSid"])
     call = _call(query)
-    done = (*_said(leg, query), *_pressed(call, leg, query))
+    done = (*_said(leg, query), *_pressed(call, leg, query), *_dialled(call, leg, query, fields))
     status = fields.get("CallStatus", "").strip().lower()
     kind, events = _facts(leg, status, query, fields)
     # A number's own status callback has CallbackSource, and not our query. An ended leg takes no instructions.
@@ -151,6 +155,19 @@ def _pressed(call: CallId | None, leg: LegId, query: Mapping[str, str]) -> tuple
     if number is None or call is None:
         return ()
     return (CommandDone(effect=EffectId(f"{call}.{number}"), leg=leg),)
+
+
+def _dialled(call: CallId | None, leg: LegId, query: Mapping[str, str], fields: Mapping[str, str]) -> tuple[Event, ...]:
+    """The outcome of a transfer: the URL that we handed out says of which one."""
+    number = _number(query, "dialled")
+    status = fields.get("DialCallStatus", "").strip().lower()
+    if number is None or call is None or not status:
+        return ()
+    effect = EffectId(f"{call}.{number}")
+    if status in _CONNECTED:
+        return (CommandDone(effect=effect, leg=leg, tool=TRANSFER_CALL, result="they have spoken"),)
+    reason = _NOT_CONNECTED.get(status, "failed")
+    return (CommandFailed(effect=effect, leg=leg, tool=TRANSFER_CALL, reason=reason, retryable=False),)
 
 
 def _number(query: Mapping[str, str], name: str) -> int | None:

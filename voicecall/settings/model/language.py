@@ -48,6 +48,8 @@ class OwnPhrases(Block):
     """The caller has been silent for long."""
     silence_goodbye: Text | None = None
     """The caller stayed silent; the call ends."""
+    asking_owner: Text | None = None
+    """The agent asks who placed the call; the caller waits."""
 
     @property
     def given(self) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import StringConstraints
 
-from voicecall.manifests.fields import BaseUrl, Block, Positive, Secret, Text
+from voicecall.manifests.fields import BaseUrl, Block, Positive, Secret, Text, Texts
 from voicecall.settings.model.agents import ResponseFallbacks
 from voicecall.settings.model.language import Language, OwnPhrases
 from voicecall.settings.model.reports import ReportSchema
@@ -44,6 +44,8 @@ class NumberRoute(Block):
     """As `responseTimeoutMs`."""
     report_schema: ReportSchema | None = None
     """As `reports.schema`."""
+    tools: Texts | None = None
+    """As `tools.offer`."""
 
 
 def laid_over(base: Tts, override: Tts | None) -> Tts:

@@ -46,6 +46,7 @@ from voicecall.settings.model.reports import Callbacks, Live, Reports
 from voicecall.settings.model.routes import AgentId, NumberRoute, laid_over
 from voicecall.settings.model.secrets import Secrets
 from voicecall.settings.model.speech import Streaming, Stt, Tts
+from voicecall.settings.model.tools import Tools
 from voicecall.settings.model.turns import Turns
 
 __all__ = ["Outbound", "Settings", "Voicemail", "value_at"]
@@ -79,7 +80,7 @@ class Voicemail(Block):
 
 _PUBLIC_URL: Final = rf"^{HTTP_ORIGIN}/+(?![?#/])[!-~](?:(?![?#])[!-~])*(?:\?(?:(?!#)[!-~])*)?$"
 _OUR_FIELDS: Final = frozenset(
-    {"callId", "flow", "greeting", "n", "pressed", "resume", "said", "say", "turnToken", "type"}
+    {"callId", "dial", "dialled", "flow", "greeting", "n", "pressed", "resume", "said", "say", "turnToken", "type"}
 )
 
 
@@ -177,6 +178,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     """How long a connection to a model may take to open."""
     response_first_token_timeout_ms: WaitMs = 4000
     """How long an agent may take to its first token while another follows it in `responseFallbacks`."""
+    tools: Tools = Tools()
     secrets: Secrets = Secrets()
 
     @cached_property
@@ -234,14 +236,19 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
         return {number: self._with(route) for number, route in self.numbers.items()}
 
     def _with(self, route: NumberRoute) -> "Settings":
-        merged = ("tts", "phrases", "report_schema")
+        merged = ("tts", "phrases", "report_schema", "tools")
         own = {name: getattr(route, name) for name in type(route).model_fields if name not in merged}
         changes = {name: value for name, value in own.items() if value is not None}
         if route.response_base_url is not None:
             changes["response_api_key"] = route.response_api_key  # the general key is not for this address
-        laid = {"tts": laid_over(self.tts, route.tts), "phrases": self.phrases.with_own(route.phrases)}
+        laid: dict[str, Block] = {
+            "tts": laid_over(self.tts, route.tts),
+            "phrases": self.phrases.with_own(route.phrases),
+        }
         if route.report_schema is not None:
-            changes["reports"] = self.reports.model_copy(update={"form": route.report_schema})
+            laid["reports"] = self.reports.model_copy(update={"form": route.report_schema})
+        if route.tools is not None:
+            laid["tools"] = self.tools.model_copy(update={"offer": route.tools})
         return self.model_copy(update={**changes, **laid})
 
     @property
@@ -271,6 +278,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
             language=self.language,
             phrases=self.phrases.given,
             turns=self.turns.policy(),
+            tools=self.tools.policy(),
         )
 
 

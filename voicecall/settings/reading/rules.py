@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 
+from voicecall.call.tools import BUILT_IN
 from voicecall.manifests import AGENTS, CARRIERS, DEFAULT_CARRIER, DEFAULT_STT, STT, TTS, problem_of
 from voicecall.manifests.fields import split_url
 from voicecall.manifests.manifest import CarrierManifest, KeyVariable, SttManifest, TtsManifest
@@ -34,6 +35,7 @@ def broken_rules(entered: RawSettings, environ: Mapping[str, str]) -> Iterator[s
     yield from _repeated_fallbacks(entered)
     yield from _exposure_rules(entered)
     yield from _report_rules(entered)
+    yield from _tool_rules(entered)
 
 
 def warnings(entered: RawSettings) -> Iterator[str]:
@@ -109,6 +111,18 @@ def _address_rules(entered: RawSettings, carrier: CarrierManifest, environ: Mapp
             f"{entered.name(('publicUrl',))} is required for {provider}; set it to the webhook address the carrier"
             " can reach, as in https://calls.example/voice/webhook"
         )
+
+
+def _tool_rules(entered: RawSettings) -> Iterator[str]:
+    """Names of tools are unique, and an MCP server is reached in one way."""
+    for path in matching(entered.raw, ("tools", "http", "*")):
+        if path[-1] in BUILT_IN:
+            yield f"{entered.name(path)} is the name of a built-in tool; give yours another"
+    for path in matching(entered.raw, ("tools", "mcp", "*")):
+        written = {key for key in ("url", "command") if _plain(entered.raw, (*path, key)) is not None}
+        if len(written) != 1:
+            problem = "has neither url nor command" if not written else "has both url and command"
+            yield f"{entered.name(path)} {problem}; write the one by which the server is reached"
 
 
 def _stream_rules(entered: RawSettings) -> Iterator[str]:
