@@ -19,7 +19,7 @@ from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, Failover
 from voicecall.call.phrases import DEFAULT_LANGUAGE
 from voicecall.call.state import Call
 from voicecall.errors import ServiceError
-from voicecall.ports import EndCall, Question, ReplyCut, ReplyPiece
+from voicecall.ports import EndCall, Question, ReplyCut, ReplyPiece, Spoken
 from voicecall.speech.sentences import Sentences
 
 __all__ = ["AgentRunner"]
@@ -56,6 +56,7 @@ class AgentRunner:
         self._taken: EarlyReply | None = None  # this reply, where it was asked for early
         self._failover: Failover | None = None  # of this reply, while it is not reported
         self._said: list[str] = []  # the sentences of this reply
+        self._item = ""  # the last of them is the text of this audio, as far as it goes
         self._ends_call = False  # with this reply
 
     def follow(self, call: Call) -> None:
@@ -81,7 +82,7 @@ class AgentRunner:
 
         Where it breaks off and another agent is left, that one goes on after the last complete sentence.
         """
-        self._is_first, self._ends_call, self._said = True, False, []
+        self._is_first, self._ends_call, self._said, self._item = True, False, [], ""
         self._clock, self._failover = ReplyClock(), None
         asked = question
         while True:
@@ -104,6 +105,9 @@ class AgentRunner:
                         self._failover = piece
                         continue
                     self._clock.on_text()
+                    if isinstance(piece, Spoken):
+                        self._speak(question.turn, piece)
+                        continue
                     self._say(question.turn, sentences.feed(piece))
         except ReplyCut:
             raise
@@ -134,3 +138,14 @@ class AgentRunner:
             self._failover = None
             self._said.append(sentence)
             self._report(self._clock.stamped(said))
+
+    def _speak(self, turn: int, spoken: Spoken) -> None:
+        """The agent speaks itself: report what it has said, which replaces what it had said of the same audio."""
+        self._is_first = False
+        self._said[-1 if spoken.item == self._item else len(self._said) :] = [spoken.text]
+        self._item = spoken.item
+        said = AgentSaid(
+            turn=turn, text=spoken.text, item=spoken.item, audio_ms=spoken.audio_ms, failover=self._failover
+        )
+        self._failover = None
+        self._report(self._clock.stamped(said))

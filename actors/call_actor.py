@@ -119,6 +119,7 @@ class CallActor(LoopActor):
             self._buffer.add_own(self._stamped(Reactivated(epoch=self.lease.epoch, cause=self._cause)))
         if call is not None and not call.is_over:
             self._timers.arm(call.timers)
+            self._partner_follows(call, ())
             self._listener.follow(call)
             self._speaker.follow(call)
             self._agent_runner.follow(call)
@@ -240,12 +241,23 @@ class CallActor(LoopActor):
         events = (*(record.event for record in folded.fresh), *folded.own)
         self._meter.committed(call, events, self._context.clock.now())
         self._timers.arm(call.timers)
+        self._partner_follows(call, events)
         self._listener.follow(call)
         self._speaker.follow(call)
         self._agent_runner.follow(call)
         self._early.follow(call, events)
         self._lanes.drop_settled(call.pending)
         self._lanes.run(folded.effects)
+
+    def _partner_follows(self, call: Call, events: tuple[Event, ...]) -> None:
+        partner = self._context.ports.on(call.route).partner
+        if partner is not None:
+            partner.follow(call, events)
+
+    def _partner_forgets(self) -> None:
+        partner = self._context.ports.on(self._call.route if self._call else "").partner
+        if partner is not None:
+            partner.forget(self.lease.call)
 
     async def _set_aside(self, poison: Poison) -> None:
         _log.error("event set aside", extra={**self._facts, "seq": poison.seq, "reason": poison.reason})
@@ -327,6 +339,7 @@ class CallActor(LoopActor):
         await self._lanes.close()
         await self._early.close()
         await self._listener.close(handed_over=reason is ActivationEnd.HANDED_OVER)
+        self._partner_forgets()
         try:
             if reason is not ActivationEnd.FENCED:
                 await self._context.leases.release(self.lease, handed_over=reason is ActivationEnd.HANDED_OVER)

@@ -173,8 +173,7 @@ class Speaker:
         failure: Exception
         try:
             started = asyncio.get_running_loop().time()
-            prefetched = self._opening.take(speak.text) or self._prefetch.take(speak.text)
-            stream = prefetched if prefetched is not None else self._synthesise(speak.text)
+            stream = self._audio_of(speak)
             async with closing(_begun_in_time(stream) if speak.or_clip else stream) as audio:
                 failover: Failover | None = None
                 async for chunk in audio:
@@ -204,6 +203,16 @@ class Speaker:
 
     def _synthesise(self, text: str) -> AsyncIterator[bytes | Failover]:
         return stream_timed(self._context.ports.on(self._route()).tts.speak(text), "tts", "first-audio")
+
+    def _audio_of(self, speak: Speak) -> AsyncIterator[bytes | Failover]:
+        """The agent's own audio, what was synthesised ahead, or what is synthesised now."""
+        if speak.item:
+            partner = self._context.ports.on(self._route()).partner
+            if partner is None:
+                raise ServiceError("realtime", "the agent does not speak itself any more")
+            return partner.audio(self._lease.call, speak.item)
+        prefetched = self._opening.take(speak.text) or self._prefetch.take(speak.text)
+        return prefetched if prefetched is not None else self._synthesise(speak.text)
 
     async def _fail(self, speak: Speak, failure: Exception, *, sent: bool) -> None:
         known = isinstance(failure, ServiceError)

@@ -104,7 +104,7 @@ class IngressServer:
             clock=self._pacer.clock,
         )
         self._webhook_path = settings.serve.path.rstrip("/") or "/"
-        self._stream_path = settings.streaming.stream_path if settings.streaming.enabled else None
+        self._stream_path = settings.streaming.stream_path if settings.is_streaming else None
         limit = _CONNECTIONS + settings.streaming.max_connections
         self.limiter = ConnectionLimiter(
             limit=limit,

@@ -42,6 +42,7 @@ __all__ = [
     "PROVIDER_ERRORS",
     "PROVIDER_FAILOVERS",
     "PROVIDER_SECONDS",
+    "REALTIME_TRUNCATED",
     "RECONCILED",
     "REGISTRY",
     "REPLAYS",
@@ -164,6 +165,8 @@ PREEMPTIVE_WASTED: Final = _counter(
 TTS_REWORDED: Final = _counter(
     "tts_reworded", "Sentences that a voice did not read as written; heard: noticed when some was played", "result"
 )
+
+REALTIME_TRUNCATED: Final = _counter("realtime_truncated", "Speech of a model that was cut to what the caller heard")
 
 ARCHIVED: Final = _counter("archive", "Ended calls, by result of archiving", "result")
 ARCHIVE_PRUNED: Final = _counter("archive_pruned", "Archived calls deleted after their retention")

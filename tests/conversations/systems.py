@@ -50,6 +50,7 @@ class System:
     stt: tuple[str, ...]
     voices: tuple[str, ...]
     config: dict[str, Any] = field(default_factory=dict)
+    realtime: bool = False  # a model hears and speaks; the services above take over from it
 
     def plan(self, talks: Sequence[Conversation]) -> Plan:
         return Plan(
@@ -61,6 +62,9 @@ class System:
             document=self._document(talks),
         )
 
+    def _realtime(self, stack: Stack) -> dict[str, Any]:
+        return _of_openai(stack) if self.realtime else {}
+
     def _document(self, talks: Sequence[Conversation]) -> Callable[[dict[str, Any], Stack], dict[str, Any]]:
         def document(config: dict[str, Any], stack: Stack) -> dict[str, Any]:
             numbers = {
@@ -68,9 +72,14 @@ class System:
                 for place, talk in enumerate(talks)
                 if talk.line is not None
             }
-            return {**config, "tts": _tts(stack, self.voices), "numbers": numbers}
+            return {**config, **self._realtime(stack), "tts": _tts(stack, self.voices), "numbers": numbers}
 
         return document
+
+
+def _of_openai(stack: Stack) -> dict[str, Any]:
+    block = {"baseUrl": f"{stack.openai.url}/v1", "apiKey": "openai-demo", "silenceDurationMs": 200}
+    return {"realtime": {"enabled": True, "providers": {"openai": block}}}
 
 
 def _route(stack: Stack, line: Line, *, at: str) -> dict[str, Any]:
@@ -119,6 +128,7 @@ SYSTEMS: Final = {
         System(name="refused", carrier="mock", stt=("deepgram", "elevenlabs", "compatible"), voices=("compatible",)),
         System(name="busy", carrier="mock", stt=("deepgram", "elevenlabs", "compatible"), voices=("compatible",)),
         System(name="scribe", carrier="telnyx", stt=("elevenlabs",), voices=("deepgram",)),
+        System(name="realtime", carrier="mock", stt=("deepgram",), voices=("openai",), realtime=True),
         System(name="whisper", carrier="plivo", stt=("compatible",), voices=("compatible",)),
     )
 }

@@ -24,9 +24,19 @@ __all__ = ["agent_for"]
 
 
 def agent_for(
-    settings: Settings, http: aiohttp.ClientSession, hosts: AgentHosts, breakers: Breakers | None = None
+    settings: Settings,
+    http: aiohttp.ClientSession,
+    hosts: AgentHosts,
+    breakers: Breakers | None = None,
+    *,
+    partner: Provider[Agent] | None = None,
 ) -> Agent:
-    """The configured agent, and those that answer in its place. It borrows `http`, `hosts` and `breakers`."""
+    """The configured agent, and those that answer in its place. It borrows `http`, `hosts` and `breakers`.
+
+    `partner`: a model that hears and speaks; the agents answer in its place, where that is wanted.
+    """
+    if partner is not None and not settings.realtime.falls_back:
+        return partner.port
     main = {
         "model": settings.response_model,
         "baseUrl": settings.response_base_url,
@@ -36,10 +46,10 @@ def agent_for(
     # A number's own model may be one of the general fallbacks too.
     wanted = list(dict.fromkeys((first, *settings.response_fallbacks)))
     build = _Build(settings, http, hosts, len(wanted))
-    if len(wanted) == 1:
+    if len(wanted) == 1 and partner is None:
         return build.agent(first, is_followed=False)
     breakers, names = breakers or Breakers(), Counter[str]()
-    agents = []
+    agents = [] if partner is None else [partner]
     for place, each in enumerate(wanted, start=1):
         names[each.model] += 1
         name = each.model if names[each.model] == 1 else f"{each.model}#{names[each.model]}"

@@ -133,6 +133,8 @@ class Utterance:
     retries: int = 0  # how often it was requested again after a failure
     part: int = 0  # of a text that is said in parts: how many come before this one,
     more: int = 0  # and how many follow
+    item: str = ""  # the agent's own audio, not synthesised; the text may still grow
+    lasts_ms: int | None = None  # of that audio, as far as the text goes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +158,14 @@ class WaitingRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingReply:
-    """The agent's reply to the newest turn is due. `text`: so far, where the carrier must speak it in one piece."""
+    """The agent's reply to the newest turn is due. `text`: so far, where the carrier must speak it in one piece.
+
+    `item`: the newest piece of audio of an agent that speaks itself, said as the utterance of that number.
+    """
 
     text: Speakable = NOTHING
+    item: str = ""
+    utterance: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

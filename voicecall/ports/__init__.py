@@ -70,7 +70,9 @@ from voicecall.ports.speech import (
     Question,
     ReplyCut,
     ReplyPiece,
+    SpeechPartner,
     SpeechToText,
+    Spoken,
     SttEvent,
     SttSession,
     TextToSpeech,
@@ -136,7 +138,9 @@ __all__ = [
     "ReplyCut",
     "ReplyPiece",
     "Resume",
+    "SpeechPartner",
     "SpeechToText",
+    "Spoken",
     "SttEvent",
     "SttSession",
     "SupportsAwaitBeep",
@@ -165,7 +169,7 @@ __all__ = [
 class Ports:
     """The adapters that one call uses. `routes`: other ports for numbers with settings of their own, by route name.
 
-    `turn_judge`: None where no turn model is configured.
+    `turn_judge`: None where no turn model is configured. `partner`: of `stt` and `agent`, where one model is both.
     """
 
     controls: Mapping[str, CallControl] = field(default_factory=dict)
@@ -174,6 +178,7 @@ class Ports:
     tts: TextToSpeech
     agent: Agent
     turn_judge: TurnJudge | None = None
+    partner: SpeechPartner | None = None
     routes: Mapping[str, "Ports"] = field(default_factory=dict)
 
     def on(self, route: str) -> "Ports":

@@ -4,15 +4,15 @@ Implemented by `voicecall/speech/` and `voicecall/agents/`, used by the shell of
 mu-law. Speech recognition reports the call's own events.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from voicecall.call.brief import CallBrief
-from voicecall.call.events import Failover, Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
+from voicecall.call.events import Event, Failover, Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
 from voicecall.call.ids import CallId
 from voicecall.call.sessions import MAIN_AGENT
-from voicecall.call.state import Direction, Party
+from voicecall.call.state import Call, Direction, Party
 from voicecall.errors import ServiceError
 
 __all__ = [
@@ -26,7 +26,9 @@ __all__ = [
     "Question",
     "ReplyCut",
     "ReplyPiece",
+    "SpeechPartner",
     "SpeechToText",
+    "Spoken",
     "SttEvent",
     "SttSession",
     "TextToSpeech",
@@ -230,8 +232,20 @@ class EndCall:
     """The agent ends the call: it is hung up when the reply so far was heard. Nothing of a reply follows it."""
 
 
-ReplyPiece: TypeAlias = str | Failover | EndCall
-"""Text of any length; that another agent answers than the first one; or, last, that the agent ends the call."""
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The agent speaks itself: what it has said so far in the audio `item`; a later one of the same item replaces it.
+
+    `audio_ms`: how long that audio is, once it is whole. `SpeechPartner.audio` has the sound.
+    """
+
+    item: str
+    text: str
+    audio_ms: int | None
+
+
+ReplyPiece: TypeAlias = str | Spoken | Failover | EndCall
+"""Text of any length, or speech; that another agent answers than the first one; or, last, that it ends the call."""
 
 
 class Agent(Protocol):
@@ -256,3 +270,22 @@ class Agent(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class SpeechPartner(Protocol):
+    """A model that hears the caller and speaks itself. It is recognition and agent in one; this is what they lack.
+
+    It keeps a conversation of its own, which `follow` keeps equal to the call's.
+    """
+
+    def follow(self, call: Call, events: Sequence[Event]) -> None:
+        """The call is committed: `events` led to it. Returns at once and never raises."""
+        ...
+
+    def audio(self, call: CallId, item: str) -> AsyncIterator[bytes]:
+        """The sound of what it says, as it comes, to be read once. Raises ServiceError when it has no such item."""
+        ...
+
+    def forget(self, call: CallId) -> None:
+        """The activation ends."""
+        ...

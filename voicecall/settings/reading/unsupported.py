@@ -13,7 +13,6 @@ from voicecall.settings.reading.tree import Path
 __all__ = ["NOT_OFFERED", "OTHER_STT", "OTHER_TTS", "refuse"]
 
 NOT_OFFERED: Final[dict[Path, str]] = {
-    ("realtime",): "speech-to-speech models do not answer calls here; set streaming.enabled instead",
     ("reports",): "calls are not reported into chats; subscribe to the feed of the gateway, or read the archive",
     ("live",): "transcripts are not posted into chats while a call lasts; subscribe to the feed of the gateway",
     ("callbacks",): "calls are not linked to the ones before; sessionScope keeps one memory per phone number",
