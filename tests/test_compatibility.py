@@ -32,6 +32,9 @@ _ADDED = (
     "streaming.transcriptTimeoutMs",
     "streaming.lostAfterMs",
     "streaming.reconnectAttempts",
+    "realtime.fallback",
+    "realtime.firstAudioTimeoutMs",
+    "realtime.reconnectTimeoutMs",
     "responseFallbacks.",
     "responseConnectTimeoutMs",
     "responseFirstTokenTimeoutMs",
@@ -51,7 +54,7 @@ _ADDED = (
     "numbers.*.responseApiKey",
 )
 """Keys that OpenClaw's plugin does not have."""
-_GROUPED = ("streaming.providers.", "tts.edge.", "tts.modelOverrides.", "numbers.*.tts.")
+_GROUPED = ("realtime.providers.", "streaming.providers.", "tts.edge.", "tts.modelOverrides.", "numbers.*.tts.")
 """Groups of keys that share one row."""
 
 

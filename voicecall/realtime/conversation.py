@@ -26,7 +26,7 @@ from voicecall.realtime.reply import Broken, Item, Reply
 from voicecall.realtime.wire import EndAsked, ReplyBegan, SaidAudio, SaidText, SpeakingSignal, SpeakingWire
 from voicecall.speech.stt import link as heard
 
-__all__ = ["Conversation", "Line", "Patience"]
+__all__ = ["Connection", "Conversation", "Patience"]
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _IDLE_S: Final = 1.0  # how long the service may take to stop a reply that was c
 _BREAKS: Final = 2  # of the connection in one reply, until another agent is to answer
 
 
-class Line(Protocol):
+class Connection(Protocol):
     """The open connection, as a conversation uses it."""
 
     def post(self, messages: Sequence[str]) -> None:
@@ -62,7 +62,7 @@ class Conversation:
         self._identity = identity
         self._patience = patience
         self._call: Call | None = None
-        self._line: Line | None = None
+        self._connection: Connection | None = None
         self._wire: SpeakingWire | None = None
         self._connected = asyncio.Event()
         self._is_awaited = False  # a connection is being made, or was just lost
@@ -149,9 +149,9 @@ class Conversation:
     def connecting(self) -> None:
         self._is_awaited = True
 
-    def connected(self, line: Line, wire: SpeakingWire) -> None:
-        """A new connection: tell the model what was said so far."""
-        self._line, self._wire, self._is_awaited = line, wire, True
+    def connected(self, connection: Connection, wire: SpeakingWire) -> None:
+        """A new connection: the model learns what was said so far."""
+        self._connection, self._wire, self._is_awaited = connection, wire, True
         self._items.clear()
         self._said_as.clear()
         self._transcribed.clear()
@@ -171,12 +171,12 @@ class Conversation:
         for turn in history:
             self._post(lambda wire, turn=turn: wire.add(turn.speaker, turn.text))  # type: ignore[misc]
 
-    def lost(self, line: Line) -> None:
+    def lost(self, connection: Connection) -> None:
         """The connection is over; another one may follow."""
-        if self._line is not line:
-            self._is_awaited = self._line is not None
+        if self._connection is not connection:
+            self._is_awaited = self._connection is not None
             return
-        self._line = None
+        self._connection = None
         self._connected.clear()
         for reply in (self._running, self._early):
             if reply is not None:
@@ -186,8 +186,8 @@ class Conversation:
         self._is_settled.set()
 
     def _post(self, messages: Callable[[SpeakingWire], Sequence[str]]) -> None:
-        if self._line is not None and self._wire is not None:
-            self._line.post(messages(self._wire))
+        if self._connection is not None and self._wire is not None:
+            self._connection.post(messages(self._wire))
 
     # --- what the service reports
 
@@ -272,15 +272,15 @@ class Conversation:
         self._drop_early()
         await _within(_SETTLED_S, self._is_settled)
         await _within(_IDLE_S, self._is_idle)
-        if self._line is None:
+        if self._connection is None:
             raise _not_connected()
         return self._ask(self.instructions(said=said) if said else None)
 
     async def _until_connected(self) -> None:
-        if self._line is None and self._is_awaited:
+        if self._connection is None and self._is_awaited:
             await _within(self._patience.reconnect_s, self._connected)
-            self._is_awaited = self._line is not None
-        if self._line is None:
+            self._is_awaited = self._connection is not None
+        if self._connection is None:
             raise _not_connected()
 
     def _ask(self, instructions: str | None) -> Reply:

@@ -104,7 +104,7 @@ class Reply:
 
         `first_s`: how long the first sound may take. Raises ServiceError, and Broken.
         """
-        told: dict[str, Spoken] = {}
+        given: dict[str, Spoken] = {}
         within = asyncio.timeout(first_s)
         try:
             async with within:
@@ -113,13 +113,13 @@ class Reply:
         except TimeoutError as error:
             raise ServiceTimeout(_SERVICE, "did not begin to speak in time") from error
         while True:
-            for news in self._news(told):
-                told[news.item] = news
-                yield news
+            for change in self._changes(given):
+                given[change.item] = change
+                yield change
             if self.is_over:
                 break
             await self._change()
-        self._raise_failure(has_spoken=bool(told))
+        self._raise_failure(has_spoken=bool(given))
         if self.ends_call:
             yield EndCall()
 
@@ -135,17 +135,17 @@ class Reply:
         self._changed.clear()
         await self._changed.wait()
 
-    def _news(self, told: dict[str, Spoken]) -> list[Spoken]:
-        news = []
+    def _changes(self, given: dict[str, Spoken]) -> list[Spoken]:
+        changes = []
         for item in self.items:
             if not item.audio_ms:
                 continue
-            before = told.get(item.name)
+            before = given.get(item.name)
             # Until it is whole, words run ahead of the sound: how much of it is theirs is not known.
             now = Spoken(item.name, item.text.strip() or _UNWRITTEN, item.audio_ms if item.is_whole else None)
             if before is None or (now != before and (item.is_whole or _ends_sentence(before.text, now.text))):
-                news.append(now)
-        return news
+                changes.append(now)
+        return changes
 
 
 def _ends_sentence(before: str, now: str) -> bool:

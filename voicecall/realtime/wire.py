@@ -1,4 +1,4 @@
-"""What a model that speaks is told, and what it reports, whatever its protocol.
+"""What is sent to a model that speaks, and what it reports, whatever its protocol.
 
 A service's module provides a `SpeakingWire`; `conversation.py` uses it. What it reports of the caller are the signals
 of speech recognition (`speech/stt/link.py`).
