@@ -11,6 +11,7 @@ import base64
 import itertools
 import re
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from simulators.openai.script import OpenAIDo, Reply
 from simulators.openai.session import Refusal
 from simulators.openai.transcripts import Transcripts
 from simulators.recognition import Fact, Hearing, SpeechStarted
-from simulators.tones import encode_mulaw
+from simulators.tones import encode_mulaw, ms_per_char
 
 __all__ = ["SpeakingSession"]
 
@@ -233,11 +234,14 @@ class SpeakingSession(ReadingSession):
         added = {"id": item, "type": "message", "role": "assistant", "status": "in_progress", "content": []}
         await self._send("response.output_item.added", response_id=name, output_index=0, item=added)
         about = {"response_id": name, "item_id": item, "output_index": 0, "content_index": 0}
-        words, audio = re.findall(r"\s*\S{1,9}", text), encode_mulaw(text)
+        words, audio = deque(re.findall(r"\s*\S{1,9}", text)), encode_mulaw(text)
         chunks = [audio[at : at + _CHUNK_BYTES] for at in range(0, len(audio), _CHUNK_BYTES)]
-        for number, chunk in enumerate(chunks):
-            for word in words[number * len(words) // len(chunks) : (number + 1) * len(words) // len(chunks)]:
-                await self._send("response.output_audio_transcript.delta", **about, delta=word)
+        written = 0
+        for chunk in chunks:
+            # Words come just ahead of their sound.
+            while words and written * ms_per_char <= (line["sent"] + len(chunk)) / _BYTES_PER_MS:
+                written += len(words[0].encode())
+                await self._send("response.output_audio_transcript.delta", **about, delta=words.popleft())
             await self._send("response.output_audio.delta", **about, delta=base64.b64encode(chunk).decode())
             line["sent"] += len(chunk)
             kept.audio_ms = line["sent"] // _BYTES_PER_MS
@@ -246,6 +250,8 @@ class SpeakingSession(ReadingSession):
                 await self._break_off(do)
                 return False
             await asyncio.sleep(len(chunk) / _BYTES_PER_MS / 1000 / do.pace)
+        for word in words:
+            await self._send("response.output_audio_transcript.delta", **about, delta=word)
         await self._send("response.output_audio.done", **about)
         await self._send("response.output_audio_transcript.done", **about, transcript=text)
         return True
