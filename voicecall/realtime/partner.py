@@ -82,7 +82,7 @@ class SpeakingLink(SocketLink):
         return of_caller
 
     async def _renew(self) -> None:
-        """Close the connection before the service does, when nobody speaks: another one follows at once."""
+        """Close the connection before the service does, in a pause: another one follows at once."""
         while True:
             await asyncio.sleep(_RENEW_EVERY_S)
             age_s = asyncio.get_running_loop().time() - self._opened_at
