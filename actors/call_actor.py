@@ -25,6 +25,7 @@ from actors.messages import ActivationEnd, Fence, HandOver, IngressDied, Nudged,
 from actors.metering import CallMeter
 from actors.native_speaker import NativeSpeaker
 from actors.preemptive import EarlyReplies
+from actors.relay_speaker import RelaySpeaker
 from actors.speaker import Speaker
 from actors.timers import Timers
 from voicecall.aio import backoff, end
@@ -86,6 +87,7 @@ class CallActor(LoopActor):
             lambda: self._call.stream if self._call else None,
             self._report,
             NativeSpeaker(context, lease, self._committed, self._report),
+            relay=RelaySpeaker(context, lease, self._committed, self._report),
             route=lambda: self._call.route if self._call else "",
             language=lambda: self._call.language if self._call else "",
         )

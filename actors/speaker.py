@@ -15,6 +15,7 @@ from actors.context import ActorContext, Report
 from actors.metering import EffectResult, effect_counted, stream_timed
 from actors.native_speaker import NativeSpeaker
 from actors.prefetch import OpeningPrefetch, TtsPrefetch
+from actors.relay_speaker import RelaySpeaker
 from voicecall.aio import closing
 from voicecall.call.effects import Speak
 from voicecall.call.events import Failover, SpeechFailed
@@ -38,7 +39,8 @@ _APOLOGY_WITHIN_S: Final = 2.0  # the caller has waited already: then the record
 class Speaker:
     """Speaks one utterance at a time for one activation.
 
-    `stream` gives the committed media stream, if there is one; `native` speaks where the call is not to have one.
+    `stream` gives the committed media stream, if there is one; `native` speaks where the call is not to have one, and
+    `relay` where it carries text.
     `route` gives our number of the call, which may have a voice of its own; `language` that of the recorded apology.
     """
 
@@ -50,6 +52,7 @@ class Speaker:
         report: Report,
         native: NativeSpeaker,
         *,
+        relay: RelaySpeaker | None = None,
         route: Callable[[], str] = str,
         language: Callable[[], str] = str,
     ) -> None:
@@ -58,6 +61,7 @@ class Speaker:
         self._stream = stream
         self._report = report
         self._native = native
+        self._relay = relay
         self._route = route
         self._language = language
         self._prefetch = TtsPrefetch(self._synthesise)
@@ -76,6 +80,9 @@ class Speaker:
         if self._stream() is None and self._native.is_meant:
             await self._native.speak(speak)
             return
+        if self._relay is not None and self._relay.is_meant:
+            await self._relay.speak(speak)
+            return
         with effect_counted(speak) as result:
             if self._stream() is None:
                 result.value = "failed"
@@ -85,10 +92,17 @@ class Speaker:
 
     def follow(self, call: Call) -> None:
         """Prepare while the phone rings: open the voice's connection, and synthesise what the call opens with."""
+        if call.is_relayed:
+            return
         if not self._is_warm and not call.is_native and call.leg is not None and not call.is_ending:
             self._is_warm = True
             self._context.ports.on(call.route).tts.warm()
         self._opening.follow(call)
+
+    @property
+    def _has_voice(self) -> bool:
+        """What is said is synthesised here, and can be sent."""
+        return self._stream() is not None and not (self._relay is not None and self._relay.is_meant)
 
     def drop_prepared(self) -> None:
         """Nothing that was prepared will be spoken."""
@@ -98,12 +112,12 @@ class Speaker:
 
     def prefetch(self, text: str) -> None:
         """Start TTS for a sentence whose `Speak` is expected as soon as the running commit succeeds."""
-        if self._stream() is not None:
+        if self._has_voice:
             self._prefetch.start(text)
 
     def prefetch_early(self, text: str) -> None:
         """Start TTS for the first sentence of a reply that may be discarded."""
-        if self._stream() is not None:
+        if self._has_voice:
             self._early.start(text)
 
     def keep_early(self) -> None:

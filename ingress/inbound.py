@@ -233,6 +233,7 @@ class InboundCalls:
             token=numbered_token(token, 0),
             rounds=reconnections(token),
             resume_url=self._webhook(call, f"&resume={secrets.token_urlsafe(9)}"),
+            relay=self._settings.relay.reply(self._settings.language) if self._settings.relay.enabled else None,
         )
         return Hold(connect=connect) if self.holds else connect
 

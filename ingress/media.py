@@ -48,17 +48,20 @@ _WARN_EVERY_S: Final = 60.0
 _UNSUPPORTED: Final = 1003
 _LATER: Final = 1013
 
+TEXT: Final = "TEXT"
+"""The encoding of a socket on which the carrier hears and speaks."""
+
 _PENDING = metrics.MEDIA_SOCKETS.labels(state="pending")
 _OPEN = metrics.MEDIA_SOCKETS.labels(state="open")
 
 
 class ConsumeToken(Protocol):
-    async def __call__(self, call: CallId, token: str, number: int, /) -> bool: ...
+    async def __call__(self, call: CallId, token: str, number: int, /, *, again: bool = False) -> bool: ...
 
 
 class NewStream(Protocol):
     def __call__(
-        self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket, reconnects: bool
+        self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket, reconnects: bool, is_text: bool
     ) -> Stream: ...
 
 
@@ -186,7 +189,7 @@ class MediaSockets:
                 with _PENDING.track_inprogress():
                     started = self._completed(await self._first(ws, socket), request)
                     slot.leave()  # it is not silent: what is left to do is ours
-                    return await self._accepted(started)
+                    return await self._accepted(started, request)
         except TimeoutError:
             raise SocketRefused(POLICY, "Start timeout", "start-timeout") from None
 
@@ -226,13 +229,18 @@ class MediaSockets:
             raise SocketRefused(POLICY, "Text only", "binary")
         return None
 
-    async def _accepted(self, start: MediaStarted) -> MediaStarted:
+    async def _accepted(self, start: MediaStarted, request: web.BaseRequest) -> MediaStarted:
         if self._is_full:
             raise SocketRefused(_LATER, "Too many media streams", "connections")
+        is_text = start.encoding == TEXT
+        if is_text and not self._codec.looks_signed(single_headers(request)):
+            # Words are taken for the caller's, and its token is good more than once.
+            raise SocketRefused(POLICY, "Not signed", "unsigned-text")
         known = is_call_id(start.call) and bool(start.token)
         token, number = token_number(start.token)
         try:
-            if known and await self._consume_token(CallId(start.call), bound_token(token, start.leg), number or 0):
+            bound = bound_token(token, start.leg)
+            if known and await self._consume_token(CallId(start.call), bound, number or 0, again=is_text):
                 return start
         except BusUnavailable as error:
             _log.warning("token not checked", extra={"leg": start.leg, "error": str(error)})
@@ -250,6 +258,7 @@ class MediaSockets:
             name=start.stream,
             socket=socket,
             reconnects=number is not None and number < RECONNECTIONS,
+            is_text=start.encoding == TEXT,
         )
         decode = self._codec.media.reader(start)
         if decode is None:

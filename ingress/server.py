@@ -18,6 +18,7 @@ from ingress.outbox import Outbox
 from ingress.pacer import Pacer
 from ingress.public_address import PublicAddress
 from ingress.streams import MediaSocket, Stream, Streams
+from ingress.text_stream import TextStream
 from ingress.traced import TracedReceiver, stream_span
 from ingress.webhooks import BODY_TIMEOUT_S, WebhookServer, refusal
 from voicecall import metrics
@@ -142,8 +143,10 @@ class IngressServer:
         base = self._stream_path
         return base is not None and (path == base or path.startswith(f"{base.rstrip('/')}/"))
 
-    def _new_stream(self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket, reconnects: bool) -> Stream:
-        return Stream(
+    def _new_stream(
+        self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket, reconnects: bool, is_text: bool
+    ) -> Stream:
+        return (TextStream if is_text else Stream)(
             call=call,
             leg=leg,
             name=name,

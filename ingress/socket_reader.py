@@ -23,6 +23,7 @@ from voicecall.ports import (
     MediaStarted,
     MediaStopped,
     MediaUnknown,
+    RelayIn,
 )
 
 __all__ = ["CONTROL", "POLICY", "SocketReader", "SocketRefused"]
@@ -99,7 +100,10 @@ class SocketReader:
             return True
         if isinstance(item, MediaStarted):
             raise SocketRefused(POLICY, "Already started", "second-start")
-        if item.stream != stream.name:
+        if isinstance(item, RelayIn):
+            stream.on_text(item)
+            return True
+        if item.stream != stream.name and not stream.is_text:
             self._strike("other-stream")
             return True
         if isinstance(item, MediaMark):

@@ -50,6 +50,7 @@ class System:
     stt: tuple[str, ...]
     voices: tuple[str, ...]
     config: dict[str, Any] = field(default_factory=dict)
+    relay: bool = False  # the carrier hears and speaks
     realtime: bool = False  # a model hears and speaks; the services above take over from it
 
     def plan(self, talks: Sequence[Conversation]) -> Plan:
@@ -72,6 +73,9 @@ class System:
                 for place, talk in enumerate(talks)
                 if talk.line is not None
             }
+            if self.relay:
+                off = {"streaming": {"enabled": False}, "relay": {"enabled": True}, "tts": {}}
+                return {**config, **off, "numbers": numbers}
             return {**config, **self._realtime(stack), "tts": _tts(stack, self.voices), "numbers": numbers}
 
         return document
@@ -129,6 +133,7 @@ SYSTEMS: Final = {
         System(name="busy", carrier="mock", stt=("deepgram", "elevenlabs", "compatible"), voices=("compatible",)),
         System(name="scribe", carrier="telnyx", stt=("elevenlabs",), voices=("deepgram",)),
         System(name="realtime", carrier="mock", stt=("deepgram",), voices=("openai",), realtime=True),
+        System(name="relay", carrier="twilio", stt=("openai",), voices=("openai",), relay=True),
         System(name="whisper", carrier="plivo", stt=("compatible",), voices=("compatible",)),
     )
 }

@@ -252,8 +252,7 @@ async def test_a_connection_is_renewed_before_the_service_ends_it(url: str, simu
         spoken = (await line.asked("how is the weather"))[-1]
         line.plays(spoken, 1)
         line.fold(e.AgentDone(turn=1), e.PlaybackDone(utterance=1, heard_ms=600, total_ms=600, complete=True))
-        while len(await ledger(simulator, "voice")) < 2:
-            await asyncio.sleep(0.05)
+        await second_session(simulator)
         await line.asked("and the weather tomorrow")
         await line.session.close()
     last = (await ledger(simulator, "reply"))[-1]

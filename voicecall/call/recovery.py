@@ -62,7 +62,9 @@ def reactivated(step: Step, event: Reactivated) -> Step:
     step = step.replace(reactivations=call.reactivations + 1).set_floor(stt_down=False)
     step = _settle_pending(step, call)
     if step.call.has_voice:  # speech may have waited for digits whose outcome is settled now
-        step = playback.repeat_all(step, keep_begun=event.cause is Takeover.HANDED_OVER, keep_own=True)
+        step = playback.repeat_all(
+            step, keep_begun=event.cause is Takeover.HANDED_OVER or call.is_relayed, keep_own=True
+        )
     if call.reply_due and not call.is_ending:
         said = transcript.said_of_turn(step.call, call.turn)
         return turns.ask_agent(step.settle(AskAgent), said)

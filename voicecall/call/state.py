@@ -454,6 +454,11 @@ class Call:
         return not self.policy.streaming or self.stream_given_up
 
     @property
+    def is_relayed(self) -> bool:
+        """The carrier hears and speaks, and its socket carries text."""
+        return self.policy.relay and not self.is_native
+
+    @property
     def is_speaking(self) -> bool:
         """There is an utterance that was not cut."""
         return any(not utterance.cut for utterance in self.playback.utterances)

@@ -58,6 +58,8 @@ class CarrierManifest:
     """A captured request is refused by its age. Otherwise the carrier is asked for each leg that arrives."""
     keys_replace: bool = False
     """Sending digits replaces the document that the call is executing."""
+    relays: bool = False
+    """It can hear and speak itself over a socket that carries text."""
     longest_prompt: int = 0
     """Characters of one prompt in its own voice, as written in XML; a longer text is said in parts. 0: no limit."""
     reports_beep: bool = True

@@ -26,6 +26,11 @@ __all__ = [
     "MediaStarted",
     "MediaStopped",
     "MediaUnknown",
+    "RelayIn",
+    "RelayInterrupted",
+    "RelayPlayed",
+    "RelayPrompt",
+    "RelaySpeaking",
     "SupportsAwaitBeep",
     "TakesCommands",
     "Verified",
@@ -113,7 +118,10 @@ class MediaConnected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaStarted:
-    """`encoding`: of the caller's audio, as the carrier names it; usually mu-law, 8 kHz, mono, which is requested."""
+    """`encoding`: of the caller's audio, as the carrier names it; usually mu-law, 8 kHz, mono, which is requested.
+
+    "TEXT": the carrier hears and speaks, and the socket carries text.
+    """
 
     stream: StreamId
     leg: LegId
@@ -155,7 +163,39 @@ class MediaUnknown:
     """A well-formed frame of an unknown kind: ignored and counted."""
 
 
-MediaIn = MediaConnected | MediaStarted | MediaAudio | MediaKey | MediaMark | MediaStopped | MediaUnknown
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayPrompt:
+    """Where the carrier hears: words of the caller. `is_final`: the utterance is over."""
+
+    text: str
+    language: str = ""
+    is_final: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayInterrupted:
+    """The caller interrupted what the carrier was saying. `heard`: what of it they heard."""
+
+    heard: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayPlayed:
+    """So much more of what it was given to say has been played."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelaySpeaking:
+    """The carrier began (`is_on`) or ended to speak, or the caller (`is_caller`) did."""
+
+    is_caller: bool
+    is_on: bool
+
+
+RelayIn = RelayPrompt | RelayInterrupted | RelayPlayed | RelaySpeaking
+MediaIn = MediaConnected | MediaStarted | MediaAudio | MediaKey | MediaMark | MediaStopped | MediaUnknown | RelayIn
 
 
 class MediaCodec(Protocol):
@@ -167,7 +207,7 @@ class MediaCodec(Protocol):
 
     def reader(self, start: MediaStarted) -> Callable[[str], MediaIn] | None:
         """What reads the frames after this start frame, as `read`; None when its encoding cannot be decoded."""
-        return self.read if start.encoding == "PCMU" else None
+        return self.read if start.encoding in ("PCMU", "TEXT") else None
 
     def audio(self, stream: StreamId, mulaw: bytes) -> str: ...
 

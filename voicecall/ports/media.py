@@ -22,6 +22,7 @@ __all__ = [
     "Pause",
     "Play",
     "Resume",
+    "Say",
 ]
 
 NO_OWNER: Final = NodeId("")
@@ -49,6 +50,20 @@ class Play:
     epoch: Epoch
     utterance: int
     mulaw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Worker to ingress: let the carrier say this, where its socket carries text.
+
+    `interruptible`: the caller may interrupt it. Only for a call whose policy says `relay`.
+    """
+
+    call: CallId
+    epoch: Epoch
+    utterance: int
+    text: str
+    interruptible: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +134,7 @@ class CallerAudio:
     mulaw: bytes
 
 
-MediaItem = Attach | FirstAudio | Play | Finish | Clear | Pause | Resume | Detach | CallerAudio
+MediaItem = Attach | FirstAudio | Play | Say | Finish | Clear | Pause | Resume | Detach | CallerAudio
 
 
 class MediaBus(Protocol):

@@ -13,7 +13,7 @@ import msgpack
 
 from voicecall.call.events import Failover
 from voicecall.call.ids import CallId
-from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, FirstAudio, MediaItem, Pause, Play, Resume
+from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, FirstAudio, MediaItem, Pause, Play, Resume, Say
 
 __all__ = ["pack_bundle", "unpack_bundle"]
 
@@ -31,6 +31,7 @@ _SHAPES: Final[dict[int, tuple[Any, tuple[type, ...]]]] = {
     6: (Pause, (int, bytes, int)),
     7: (Resume, (int, bytes, int)),
     8: (FirstAudio, (int, bytes, int, int, int, str, str, str)),
+    9: (Say, (int, bytes, int, int, str, bool)),
 }
 
 
@@ -70,10 +71,18 @@ def _fields(item: MediaItem) -> tuple[Any, ...]:
             return 1, _call_bytes(item.call), item.epoch, item.utterance, item.mulaw
         case Attach():
             return 0, _call_bytes(item.call), item.epoch, item.node, item.stream
+        case _:
+            return _rarer(item)
+
+
+def _rarer(item: Say | Finish | FirstAudio | Clear | Detach | Pause | Resume) -> tuple[Any, ...]:
+    match item:
         case Finish():
             return 2, _call_bytes(item.call), item.epoch, item.utterance
         case FirstAudio():
             return 8, _call_bytes(item.call), item.epoch, item.utterance, item.synthesis_ms, *_failover(item.failover)
+        case Say():
+            return 9, _call_bytes(item.call), item.epoch, item.utterance, item.text, item.interruptible
         case Clear() | Detach() | Pause() | Resume():
             return _BARE[type(item)], _call_bytes(item.call), item.epoch
 

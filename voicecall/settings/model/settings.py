@@ -43,6 +43,7 @@ from voicecall.settings.model.archive import Archive
 from voicecall.settings.model.exposure import Serve, Tailscale, Tunnel, WebhookSecurity
 from voicecall.settings.model.language import AUTO, Language, OwnPhrases
 from voicecall.settings.model.realtime import Realtime
+from voicecall.settings.model.relay import Relay
 from voicecall.settings.model.routes import AgentId, NumberRoute, laid_over
 from voicecall.settings.model.secrets import Secrets
 from voicecall.settings.model.speech import Streaming, Stt, Tts
@@ -154,6 +155,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     """Accept unsigned webhooks: for development on loopback only, refused elsewhere."""
     streaming: Streaming = Streaming()
     realtime: Realtime = Realtime()
+    relay: Relay = Relay()
     turns: Turns = Turns()
     stt: Stt = Stt()
     tts: Tts = Tts()
@@ -242,7 +244,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     @property
     def is_streaming(self) -> bool:
         """Calls have media streams."""
-        return self.streaming.enabled or self.realtime.enabled
+        return self.streaming.enabled or self.realtime.enabled or self.relay.enabled
 
     @property
     def recognisers(self) -> tuple[str, ...]:
@@ -266,6 +268,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
             reply_timeout_s=self.response_timeout_ms / 1000,
             filler_after_s=self.turns.filler_after_ms / 1000,
             streaming=self.is_streaming,
+            relay=self.relay.enabled,
             digits_replace_media=self.capabilities.keys_replace,
             longest_prompt=self.capabilities.longest_prompt,
             by_command=self.capabilities.by_command,

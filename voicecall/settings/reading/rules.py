@@ -114,6 +114,11 @@ def _stream_rules(entered: RawSettings) -> Iterator[str]:
     if not _is_streaming(raw):
         return
     yield from _realtime_rules(entered)
+    yield from _relay_rules(entered)
+    if _plain(raw, ("relay", "enabled")) is True:
+        for place in _without_key(entered):
+            yield _key_required(entered, place.api_key, "the agent", _key_variable(place), place.base_url)
+        return
     if _has_cascade(raw):
         yield from _recognition_rules(entered)
         for place in _without_key(entered):
@@ -125,12 +130,25 @@ def _stream_rules(entered: RawSettings) -> Iterator[str]:
 
 
 def _is_streaming(raw: Any) -> bool:
-    return any(_plain(raw, (block, "enabled")) is True for block in ("streaming", "realtime"))
+    return any(_plain(raw, (block, "enabled")) is True for block in ("streaming", "realtime", "relay"))
 
 
 def _has_cascade(raw: Any) -> bool:
     """Whether recognition and agent are used: everywhere but where only a model hears and answers."""
     return _plain(raw, ("realtime", "enabled")) is not True or _plain(raw, ("realtime", "fallback")) != "none"
+
+
+def _relay_rules(entered: RawSettings) -> Iterator[str]:
+    raw, name = entered.raw, entered.name(("relay", "enabled"))
+    if _plain(raw, ("relay", "enabled")) is not True:
+        return
+    carrier = _carrier(raw)
+    if carrier is not None and not carrier.relays:
+        able = " or ".join(each.name for each in CARRIERS.values() if each.relays)
+        yield f"{name} is true, and {carrier.name} does not hear and speak over a socket; use it with {able}"
+    for other in ("streaming", "realtime"):
+        if _plain(raw, (other, "enabled")) is True:
+            yield f"{name} and {entered.name((other, 'enabled'))} are both true; choose one"
 
 
 def _realtime_rules(entered: RawSettings) -> Iterator[str]:
