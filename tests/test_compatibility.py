@@ -35,6 +35,7 @@ _ADDED = (
     "realtime.fallback",
     "realtime.firstAudioTimeoutMs",
     "realtime.reconnectTimeoutMs",
+    "relay.",
     "responseFallbacks.",
     "responseConnectTimeoutMs",
     "responseFirstTokenTimeoutMs",

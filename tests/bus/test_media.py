@@ -17,7 +17,7 @@ from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.bus.media.outbox import Bundle, PacedQueue
 from voicecall.call.events import Failover
 from voicecall.call.ids import CallId, Epoch, NodeId, StreamId
-from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, FirstAudio, MediaItem, Pause, Play, Resume
+from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, FirstAudio, MediaItem, Pause, Play, Resume, Say
 
 INGRESS = NodeId("ingress-1")
 CALL = CallId("0d0e0f00-1111-4222-8333-444455556666")
@@ -30,6 +30,7 @@ items = st.one_of(
     st.builds(FirstAudio, calls, epochs, numbers, numbers, st.none() | failovers),
     st.builds(Attach, calls, epochs, names, names),
     st.builds(Play, calls, epochs, numbers, audio),
+    st.builds(Say, calls, epochs, numbers, st.text(max_size=40), st.booleans()),
     st.builds(Finish, calls, epochs, numbers),
     st.builds(Clear, calls, epochs),
     st.builds(Pause, calls, epochs),
@@ -64,13 +65,13 @@ def test_a_damaged_bundle_never_yields_a_wrong_type(sent: list[MediaItem], data:
     bundle[data.draw(st.integers(0, len(bundle) - 1))] ^= data.draw(st.integers(1, 255))
     for item in unpack_bundle(bytes(bundle)) or ():
         assert len(item.call) == 36
-        assert all(type(getattr(item, name)) in {int, str, bytes, Failover, type(None)} for name in item.__slots__)
+        assert all(type(getattr(item, name)) in {int, str, bool, bytes, Failover, type(None)} for name in item.__slots__)
 
 
 @pytest.mark.parametrize(
     "fields",
     [
-        (9, bytes(16), 1),  # no such kind
+        (99, bytes(16), 1),  # no such kind
         (3, bytes(15), 1),  # no such call
         (3, bytes(16), "1"),  # an epoch in words
         (3, bytes(16), 1, 2),  # too much

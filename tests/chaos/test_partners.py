@@ -100,7 +100,7 @@ async def test_a_provider_killed_in_the_middle_of_a_call_is_replaced() -> None:
         ("user", "a story please"),
         ("user", "how is the weather"),
     ]
-    services = {(each["service"], each["from"]) for each in record["failovers"]}
+    services = {(each["service"], each["from"]) for each in record["metadata"]["failovers"]}
     assert {("stt", "openai-realtime"), ("agent", "openai-realtime")} <= services
 
 

@@ -11,7 +11,9 @@ if ARGV[2] ~= '0' or ARGV[3] == '1' then
     return 0
   end
   redis.call('HSET', KEYS[2], 'series', token .. ' ' .. ARGV[2])
-  redis.call('ZREM', KEYS[1], ARGV[1])
+  if ARGV[2] == '0' then
+    redis.call('ZREM', KEYS[1], ARGV[1])
+  end
   return 1
 end
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
