@@ -7,8 +7,10 @@ sockets are few and short-lived, send four frames at most, and the one that has 
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, Protocol
 
 from aiohttp import WSMsgType, web
@@ -187,7 +189,7 @@ class MediaSockets:
         try:
             async with asyncio.timeout(self._limits.pre_start_timeout_ms / 1000):
                 with _PENDING.track_inprogress():
-                    started = self._completed(await self._first(ws, socket), request)
+                    started = _of_this_socket(self._completed(await self._first(ws, socket), request))
                     slot.leave()  # it is not silent: what is left to do is ours
                     return await self._accepted(started, request)
         except TimeoutError:
@@ -275,6 +277,13 @@ class MediaSockets:
             self._started -= 1
             self._streams.close(stream)
             _log.info("media stream closed", extra={"call_id": call, "stream": start.stream, "code": ws.close_code})
+
+
+def _of_this_socket(start: MediaStarted) -> MediaStarted:
+    """A carrier that connects again by itself names the same session; each of its sockets is a stream of its own."""
+    if start.encoding != TEXT:
+        return start
+    return replace(start, stream=StreamId(f"{start.stream}.{secrets.token_hex(3)}"))
 
 
 def _path(request: web.BaseRequest) -> str:

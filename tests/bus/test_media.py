@@ -65,7 +65,9 @@ def test_a_damaged_bundle_never_yields_a_wrong_type(sent: list[MediaItem], data:
     bundle[data.draw(st.integers(0, len(bundle) - 1))] ^= data.draw(st.integers(1, 255))
     for item in unpack_bundle(bytes(bundle)) or ():
         assert len(item.call) == 36
-        assert all(type(getattr(item, name)) in {int, str, bool, bytes, Failover, type(None)} for name in item.__slots__)
+        assert all(
+            type(getattr(item, name)) in {int, str, bool, bytes, Failover, type(None)} for name in item.__slots__
+        )
 
 
 @pytest.mark.parametrize(

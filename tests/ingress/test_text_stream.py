@@ -62,7 +62,8 @@ class Carrier:
         self.harness.server.streams.deliver(Say(CALL, Epoch(epoch), utterance, text, True))
 
     def attach(self, epoch: int = 1) -> None:
-        self.harness.server.streams.deliver(Attach(CALL, Epoch(epoch), NodeId("worker-1"), SESSION))
+        (stream,) = self.harness.server.streams
+        self.harness.server.streams.deliver(Attach(CALL, Epoch(epoch), NodeId("worker-1"), stream.name))
 
     async def events(self, count: int) -> list[Event]:
         """The first events of the stream, `count` at least, after it was opened."""
@@ -213,7 +214,9 @@ async def test_the_carrier_connects_once_more_with_the_same_token() -> None:
             await again.set_up(token)
             await again.send(type="prompt", voicePrompt="hello", last=True)
             events = await again.events(1)
+        opened = await carrier.harness.log.until(CALL, StreamOpened, 2)
     assert any(isinstance(event, Heard) for event in events)
+    assert len({event.stream for event in opened if isinstance(event, StreamOpened)}) == 2
     assert not any(isinstance(event, StreamClosed) for event in events)
 
 
