@@ -235,14 +235,15 @@ class MediaSockets:
         if self._is_full:
             raise SocketRefused(_LATER, "Too many media streams", "connections")
         is_text = start.encoding == TEXT
-        if is_text and not self._codec.looks_signed(single_headers(request)):
+        is_signed = is_text and self._codec.signs_sockets
+        if is_signed and not self._codec.looks_signed(single_headers(request)):
             # Words are taken for the caller's, and its token is good more than once.
             raise SocketRefused(POLICY, "Not signed", "unsigned-text")
         known = is_call_id(start.call) and bool(start.token)
         token, number = token_number(start.token)
         try:
             bound = bound_token(token, start.leg)
-            if known and await self._consume_token(CallId(start.call), bound, number or 0, again=is_text):
+            if known and await self._consume_token(CallId(start.call), bound, number or 0, again=is_signed):
                 return start
         except BusUnavailable as error:
             _log.warning("token not checked", extra={"leg": start.leg, "error": str(error)})

@@ -40,8 +40,12 @@ class _Text:
         self.text = say.text
         self.interruptible = say.interruptible
         self.is_sent = False
-        self.has_begun = False
+        self.begun_at: float | None = None
         self.played = ""
+
+    @property
+    def has_begun(self) -> bool:
+        return self.begun_at is not None
 
     @property
     def total_ms(self) -> int:
@@ -63,7 +67,7 @@ class TextStream(Stream):
     def __init__(self, **of_stream: Any) -> None:
         super().__init__(**of_stream)
         self._texts: deque[_Text] = deque()
-        self._is_reported = False  # the carrier reports what it has played
+        self._is_reported = self._codec.reports_played
         self._overdue: asyncio.TimerHandle | None = None
 
     # --- from the carrier
@@ -71,11 +75,11 @@ class TextStream(Stream):
     def on_text(self, item: RelayIn) -> None:
         match item:
             case RelayPrompt():
+                self._all_played()
                 self.outbox.put(Heard(text=item.text, final=item.is_final, language=item.language))
             case RelayInterrupted(heard=heard):
                 self._interrupted(heard)
             case RelayPlayed(text=text):
-                self._is_reported = True
                 self._played(text)
             case RelaySpeaking(is_caller=True, is_on=is_on):
                 if not self._texts:
@@ -87,7 +91,7 @@ class TextStream(Stream):
 
     def _begin(self) -> None:
         if self._texts and not self._texts[0].has_begun:
-            self._texts[0].has_begun = True
+            self._texts[0].begun_at = self._pacer.clock()
             self.outbox.put(PlaybackBegan(utterance=self._texts[0].no))
 
     def _played(self, text: str) -> None:
@@ -110,6 +114,11 @@ class TextStream(Stream):
         if self._texts and self._texts[0].is_sent:
             self._begin()
 
+    def _all_played(self) -> None:
+        """Words without an interruption before them: without a report, what the carrier had been given is played."""
+        while not self._is_reported and self._texts and self._texts[0].is_sent:
+            self._complete()
+
     def _interrupted(self, heard: str) -> None:
         """The carrier has stopped speaking. What it was given and had not begun is not said any more."""
         events: list[Event] = [SpeechStarted()]
@@ -118,7 +127,7 @@ class TextStream(Stream):
             if not first.has_begun and heard:
                 events.append(PlaybackBegan(utterance=first.no))
             if first.has_begun or heard:
-                events.append(first.done(heard or first.played))
+                events.append(first.done(heard or self._heard_of(first)))
             heard = ""
         self._cancel()
         self.outbox.put(*events)
@@ -157,11 +166,13 @@ class TextStream(Stream):
             if not text.is_sent:
                 text.is_sent = True
                 self.socket.send([relay.say(text.text, interruptible=text.interruptible)])
+        if not self._is_reported:
+            self._begin()
         self._expect()
 
     def _clear(self) -> None:
         """Nothing more is given to the carrier; what it has it says, unless the caller has interrupted it."""
-        reports = [text.done(text.played) for text in self._texts if text.has_begun]
+        reports = [text.done(self._heard_of(text)) for text in self._texts if text.has_begun]
         self._texts.clear()
         self._cancel()
         self.outbox.put(*reports)
@@ -175,6 +186,12 @@ class TextStream(Stream):
             first = self._texts[0]
             within_s = len(first.text) * _MS_PER_LETTER / 1000 + (_LATE_S * 4 if self._is_reported else _LATE_S)
             self._overdue = asyncio.get_running_loop().call_later(within_s, self._complete)
+
+    def _heard_of(self, text: _Text) -> str:
+        """How far a text has been played, by the carrier's reports, else by the clock."""
+        if self._is_reported or text.begun_at is None:
+            return text.played
+        return text.text[: max(0, int((self._pacer.clock() - text.begun_at) * 1000 / _MS_PER_LETTER))]
 
     def _cancel(self) -> None:
         if self._overdue is not None:
@@ -195,7 +212,7 @@ class TextStream(Stream):
         del for_restart
         self._cancel()
         self._worker = None
-        reports: list[Event] = [text.done(text.played) for text in self._texts if text.has_begun]
+        reports: list[Event] = [text.done(self._heard_of(text)) for text in self._texts if text.has_begun]
         self._texts.clear()
         return reports
 

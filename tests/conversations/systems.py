@@ -134,6 +134,7 @@ SYSTEMS: Final = {
         System(name="scribe", carrier="telnyx", stt=("elevenlabs",), voices=("deepgram",)),
         System(name="realtime", carrier="mock", stt=("deepgram",), voices=("openai",), realtime=True),
         System(name="relay", carrier="twilio", stt=("openai",), voices=("openai",), relay=True),
+        System(name="relay of telnyx", carrier="telnyx", stt=("openai",), voices=("openai",), relay=True),
         System(name="whisper", carrier="plivo", stt=("compatible",), voices=("compatible",)),
     )
 }

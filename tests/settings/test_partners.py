@@ -63,7 +63,9 @@ def test_a_carrier_that_hears_and_speaks_needs_the_agent_s_key_alone() -> None:
 
 def test_a_carrier_that_does_not_is_refused() -> None:
     (problem,) = problems({"provider": "mock", "responseApiKey": "k", "relay": {"enabled": True}})
-    assert problem == "relay.enabled is true, and mock does not hear and speak over a socket; use it with twilio"
+    assert (
+        problem == "relay.enabled is true, and mock does not hear and speak over a socket; use it with telnyx or twilio"
+    )
 
 
 @pytest.mark.parametrize("other", ["streaming", "realtime"])

@@ -199,7 +199,12 @@ MediaIn = MediaConnected | MediaStarted | MediaAudio | MediaKey | MediaMark | Me
 
 
 class MediaCodec(Protocol):
-    """One carrier's frames on the media socket. Sans-IO; runs for every 20 ms frame of every call."""
+    """One carrier's frames on the media socket. Sans-IO; runs for every 20 ms frame of every call.
+
+    `reports_played`: where its socket carries text, it reports what it has played of what it was given to say.
+    """
+
+    reports_played: bool = True
 
     def read(self, frame: str) -> MediaIn:
         """Raises WebhookRejected("media-malformed") for a frame that breaks the carrier's protocol."""
@@ -220,12 +225,14 @@ class Codec(Protocol):
     """One carrier's signatures, webhooks and answers. Sans-IO.
 
     `token_key`: a key for the stream tokens in answers, made of the secret that verifies webhooks (`token_key` in
-    `carriers/common/signature.py`): each ingress has it, and Redis has not.
+    `carriers/common/signature.py`): each ingress has it, and Redis has not. `signs_sockets`: the carrier can sign the
+    handshake of a socket; it must where the socket carries text.
     """
 
     name: str
     media: MediaCodec
     token_key: bytes
+    signs_sockets: bool = True
 
     def looks_signed(self, headers: Mapping[str, str]) -> bool:
         """Whether the signature headers are present: a cheap check before the body is read."""

@@ -16,7 +16,7 @@ class Relay(Block):
     """ConversationRelay. A key that is left out has the carrier's default."""
 
     enabled: bool = False
-    """The carrier hears and speaks, and exchanges text with us (Twilio)."""
+    """The carrier hears and speaks, and exchanges text with us (Twilio, Telnyx)."""
     voice: Text | None = None
     """The voice, as the carrier names it."""
     tts_provider: Text | None = None
