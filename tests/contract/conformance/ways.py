@@ -88,8 +88,10 @@ class Cell:
 _NO_SOCKET: Final = "without streaming there is no socket to cut"
 _CANNOT: Final = {
     **{Cell("socket cut", carrier, NATIVE): _NO_SOCKET for carrier in CARRIERS},
-    Cell("socket cut", "twilio", RELAY): "the fault is one of media sockets; tests/chaos/test_partners.py cuts these",
-    Cell("cough", "twilio", RELAY): "the carrier decides what interrupts",
+    **{
+        Cell("socket cut", carrier, RELAY): "the fault is one of sockets with audio" for carrier in ("twilio", "telnyx")
+    },
+    **{Cell("cough", carrier, RELAY): "the carrier decides what interrupts" for carrier in ("twilio", "telnyx")},
     Cell("machine answers", "twilio", RELAY): "what a relay was given to say cannot be taken back",
     Cell("machine gets nothing", "twilio", RELAY): "a relay writes down a machine's greeting before the AMD result",
 }
