@@ -50,7 +50,7 @@ _WARN_EVERY_S: Final = 60.0
 _UNSUPPORTED: Final = 1003
 _LATER: Final = 1013
 
-TEXT: Final = "TEXT"
+_TEXT: Final = "_TEXT"
 """The encoding of a socket on which the carrier hears and speaks."""
 
 _PENDING = metrics.MEDIA_SOCKETS.labels(state="pending")
@@ -234,7 +234,7 @@ class MediaSockets:
     async def _accepted(self, start: MediaStarted, request: web.BaseRequest) -> MediaStarted:
         if self._is_full:
             raise SocketRefused(_LATER, "Too many media streams", "connections")
-        is_text = start.encoding == TEXT
+        is_text = start.encoding == _TEXT
         is_signed = is_text and self._codec.signs_sockets
         if is_signed and not self._codec.looks_signed(single_headers(request)):
             # Words are taken for the caller's, and its token is good more than once.
@@ -261,7 +261,7 @@ class MediaSockets:
             name=start.stream,
             socket=socket,
             reconnects=number is not None and number < RECONNECTIONS,
-            is_text=start.encoding == TEXT,
+            is_text=start.encoding == _TEXT,
         )
         decode = self._codec.media.reader(start)
         if decode is None:
@@ -282,7 +282,7 @@ class MediaSockets:
 
 def _of_this_socket(start: MediaStarted) -> MediaStarted:
     """A carrier that connects again by itself names the same session; each of its sockets is a stream of its own."""
-    if start.encoding != TEXT:
+    if start.encoding != _TEXT:
         return start
     return replace(start, stream=StreamId(f"{start.stream}.{secrets.token_hex(3)}"))
 

@@ -205,6 +205,31 @@ async def test_it_learns_what_others_said(line: Line, simulator: aiohttp.ClientS
     assert added == [("assistant", "Please key in your number."), ("user", "the caller pressed 42#")]
 
 
+async def test_keys_are_kept_apart_from_words_that_it_has_heard(line: Line, simulator: aiohttp.ClientSession) -> None:
+    """A word that is a part of what the keys are called does not make them known."""
+    line.says("the")
+    await line.heard()
+    line.fold(e.DtmfReceived(digits="7#"))
+    await line.reply()
+    added = [(each["role"], each["text"]) for each in await ledger(simulator, "item")]
+    assert added == [("user", "the caller pressed 7#")]
+
+
+async def test_what_was_said_before_a_connection_broke_is_still_heard(
+    line: Line, simulator: aiohttp.ClientSession
+) -> None:
+    """Its sound is here already; the next connection learns in words what was heard of it."""
+    spoken = (await line.asked("how is the weather"))[-1]
+    line.plays(spoken, 1)
+    async with simulator.delete("/_sim/connections"):
+        pass
+    await second_session(simulator)
+    assert b"".join([chunk async for chunk in line.partner.audio(CALL, spoken.item)])
+    line.fold(e.AgentDone(turn=1), e.PlaybackDone(utterance=1, heard_ms=600, total_ms=600, complete=True))
+    await line.asked("and the weather tomorrow")
+    assert ("assistant", WEATHER) in [(each["role"], each["text"]) for each in await ledger(simulator, "item")]
+
+
 async def test_it_ends_the_call_with_its_tool(line: Line, simulator: aiohttp.ClientSession) -> None:
     await script(simulator, chat={"rules": [{"reply": "Goodbye!", "tool_call": {"name": "end_call"}}]})
     pieces = await line.asked("that is all")

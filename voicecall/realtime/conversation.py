@@ -74,6 +74,7 @@ class Conversation:
         self._committed = ""  # the newest utterance of the caller
         self._transcribed: dict[str, str] = {}
         self._items: dict[str, Item] = {}  # that may still be read, or are being heard
+        self._current: set[str] = set()  # those of them that the service knows on this connection
         self._said_as: dict[int, str] = {}  # the item of each utterance that has not been reported
         self._known: set[int] = set()  # utterances that are not items, and that the model knows
         self._user: list[str] = []  # the caller's lines, as the model knows them
@@ -96,9 +97,10 @@ class Conversation:
         (self._is_settled.clear if waiting else self._is_settled.set)()
 
     def _on_played(self, call: Call, event: PlaybackDone) -> None:
-        name = self._said_as.pop(event.utterance, None)
-        if name is not None and name in self._items:
-            item = self._items.pop(name)
+        name = self._said_as.pop(event.utterance, "")
+        item = self._items.pop(name, None)
+        if item is not None and name in self._current:
+            self._current.discard(name)
             if not event.complete:
                 REALTIME_TRUNCATED.inc()
                 self._post(lambda wire: wire.truncate(name, min(event.heard_ms, item.audio_ms)))
@@ -112,9 +114,13 @@ class Conversation:
         """Items whose utterance was withdrawn before it began."""
         open_ones = {utterance.no for utterance in call.utterances}
         for number in [number for number in self._said_as if number not in open_ones]:
-            name = self._said_as.pop(number)
-            if self._items.pop(name, None) is not None:
-                self._post(lambda wire, name=name: wire.forget(name))  # type: ignore[misc]
+            self._forget(self._said_as.pop(number))
+
+    def _forget(self, name: str) -> None:
+        self._items.pop(name, None)
+        if name in self._current:
+            self._current.discard(name)
+            self._post(lambda wire: wire.forget(name))
 
     def _add_typed(self, call: Call) -> None:
         """What the caller has keyed in, or another service has heard: the model did not hear it."""
@@ -127,7 +133,13 @@ class Conversation:
         self._user = lines
 
     def _has_heard(self, line: str) -> bool:
-        return any(text and text in line for text in self._transcribed.values())
+        """Whether it is one of the model's own transcripts, or several that came together."""
+        while line:
+            known = [text for text in self._transcribed.values() if text and f"{line} ".startswith(f"{text} ")]
+            if not known:
+                return False
+            line = line[len(max(known, key=len)) :].strip()
+        return True
 
     @property
     def is_quiet(self) -> bool:
@@ -152,8 +164,7 @@ class Conversation:
     def connected(self, connection: Connection, wire: SpeakingWire) -> None:
         """A new connection: the model learns what was said so far."""
         self._connection, self._wire, self._is_awaited = connection, wire, True
-        self._items.clear()
-        self._said_as.clear()
+        self._current.clear()  # what is being heard of the last one is added in words
         self._transcribed.clear()
         self._running = self._early = None
         self._is_idle.set()
@@ -215,6 +226,7 @@ class Conversation:
         elif isinstance(signal, SaidAudio):
             item = reply.item(signal.item)
             self._items[item.name] = item
+            self._current.add(item.name)
             item.add(signal.mulaw)
         elif isinstance(signal, EndAsked):
             reply.ends_call = True
@@ -327,8 +339,7 @@ class Conversation:
         """Those of which no utterance was made, or will be; the others are reported by the ingress."""
         said = self._said_as.values()
         for name in [item.name for item in reply.items if not reply.is_said and item.name not in said]:
-            if self._items.pop(name, None) is not None:
-                self._post(lambda wire, name=name: wire.forget(name))  # type: ignore[misc]
+            self._forget(name)
 
     def audio(self, name: str) -> AsyncGenerator[bytes]:
         item = self._items.get(name)
