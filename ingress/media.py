@@ -50,7 +50,7 @@ _WARN_EVERY_S: Final = 60.0
 _UNSUPPORTED: Final = 1003
 _LATER: Final = 1013
 
-_TEXT: Final = "_TEXT"
+_TEXT: Final = "TEXT"
 """The encoding of a socket on which the carrier hears and speaks."""
 
 _PENDING = metrics.MEDIA_SOCKETS.labels(state="pending")
