@@ -84,3 +84,10 @@ def test_the_language_of_calls_is_the_carrier_s() -> None:
 
 def test_calls_of_earlier_builds_have_neither() -> None:
     assert not parsed(TWILIO).call_policy().relay
+
+
+def test_operators_read_who_hears_and_speaks() -> None:
+    block = {"enabled": True, "providers": {"openai": {"apiKey": "k"}}}
+    assert parsed(TWILIO).way_of_speech == "media streams"
+    assert parsed(with_(realtime=block)).way_of_speech == "speech-to-speech by openai"
+    assert parsed(with_(**_NO_SPEECH, relay={"enabled": True})).way_of_speech == "the carrier's own speech, as text"

@@ -247,6 +247,15 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
         return self.streaming.enabled or self.realtime.enabled or self.relay.enabled
 
     @property
+    def way_of_speech(self) -> str:
+        """Who hears and speaks, in a few words for operators."""
+        if self.relay.enabled:
+            return "the carrier's own speech, as text"
+        if self.realtime.enabled:
+            return f"speech-to-speech by {self.realtime.provider}"
+        return "media streams" if self.streaming.enabled else "the carrier's own speech"
+
+    @property
     def recognisers(self) -> tuple[str, ...]:
         """The services of speech recognition, in the order in which they are asked; none where only a model hears."""
         return () if self.realtime.enabled and not self.realtime.falls_back else self.streaming.recognisers
