@@ -20,7 +20,7 @@ from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, Failover, M
 from voicecall.call.phrases import DEFAULT_LANGUAGE
 from voicecall.call.state import Call
 from voicecall.errors import ServiceError
-from voicecall.ports import EndCall, Question, ReplyCut, ReplyPiece, ToolCalls, Usage
+from voicecall.ports import EndCall, Question, ReplyCut, ReplyPiece, Spoken, ToolCalls, Usage
 from voicecall.speech.sentences import Sentences
 
 __all__ = ["AgentRunner"]
@@ -59,6 +59,7 @@ class AgentRunner:
         self._taken: EarlyReply | None = None  # this reply, where it was asked for early
         self._failover: Failover | None = None  # of this reply, while it is not reported
         self._said: list[str] = []  # the sentences of this reply
+        self._item = ""  # the last of them is the text of this audio, as far as it goes
         self._ends_call = False  # with this reply
         self._tokens: ModelTokens | None = None  # of this reply, as far as a service has counted them
         self._calls: tuple[ToolRequest, ...] = ()  # of tools, at its end
@@ -91,7 +92,7 @@ class AgentRunner:
 
         Where it breaks off and another agent is left, that one goes on after the last complete sentence.
         """
-        self._is_first, self._ends_call, self._said, self._calls = True, False, [], ()
+        self._is_first, self._ends_call, self._said, self._calls, self._item = True, False, [], (), ""
         self._clock, self._failover, self._tokens = ReplyClock(), None, None
         asked = question
         while True:
@@ -117,6 +118,9 @@ class AgentRunner:
                         self._failover = piece
                         continue
                     self._clock.on_text()
+                    if isinstance(piece, Spoken):
+                        self._speak(question.turn, piece)
+                        continue
                     self._say(question.turn, sentences.feed(piece))
         except ReplyCut:
             raise
@@ -158,6 +162,17 @@ class AgentRunner:
             self._failover = None
             self._said.append(sentence)
             self._report(self._clock.stamped(said))
+
+    def _speak(self, turn: int, spoken: Spoken) -> None:
+        """The agent speaks itself: report what it has said, which replaces what it had said of the same audio."""
+        self._is_first = False
+        self._said[-1 if spoken.item == self._item else len(self._said) :] = [spoken.text]
+        self._item = spoken.item
+        said = AgentSaid(
+            turn=turn, text=spoken.text, item=spoken.item, audio_ms=spoken.audio_ms, failover=self._failover
+        )
+        self._failover = None
+        self._report(self._clock.stamped(said))
 
 
 def _has_spoken(question: Question) -> bool:

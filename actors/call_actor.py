@@ -26,6 +26,7 @@ from actors.messages import ActivationEnd, Fence, HandOver, IngressDied, Nudged,
 from actors.metering import CallMeter
 from actors.native_speaker import NativeSpeaker
 from actors.preemptive import EarlyReplies
+from actors.relay_speaker import RelaySpeaker
 from actors.speaker import Speaker
 from actors.timers import Timers
 from actors.tool_runner import ToolRunner
@@ -88,6 +89,7 @@ class CallActor(LoopActor):
             lambda: self._call.stream if self._call else None,
             self._report,
             NativeSpeaker(context, lease, self._committed, self._report),
+            relay=RelaySpeaker(context, lease, self._committed, self._report),
             route=lambda: self._call.route if self._call else "",
             language=lambda: self._call.language if self._call else "",
         )
@@ -129,6 +131,7 @@ class CallActor(LoopActor):
             self._buffer.add_own(self._stamped(Reactivated(epoch=self.lease.epoch, cause=self._cause)))
         if call is not None and not call.is_over:
             self._timers.arm(call.timers)
+            self._partner_follows(call, ())
             self._listener.follow(call)
             self._speaker.follow(call)
             self._agent_runner.follow(call)
@@ -251,6 +254,7 @@ class CallActor(LoopActor):
         events = (*(record.event for record in folded.fresh), *folded.own)
         self._meter.committed(call, events, self._context.clock.now())
         self._timers.arm(call.timers)
+        self._partner_follows(call, events)
         self._listener.follow(call)
         self._speaker.follow(call)
         self._agent_runner.follow(call)
@@ -258,6 +262,16 @@ class CallActor(LoopActor):
         self._head_start.follow(call)
         self._lanes.drop_settled(call.pending)
         self._lanes.run(folded.effects)
+
+    def _partner_follows(self, call: Call, events: tuple[Event, ...]) -> None:
+        partner = self._context.ports.on(call.route).partner
+        if partner is not None:
+            partner.follow(call, events)
+
+    def _partner_forgets(self) -> None:
+        partner = self._context.ports.on(self._call.route if self._call else "").partner
+        if partner is not None:
+            partner.forget(self.lease.call)
 
     async def _set_aside(self, poison: Poison) -> None:
         _log.error("event set aside", extra={**self._facts, "seq": poison.seq, "reason": poison.reason})
@@ -341,6 +355,7 @@ class CallActor(LoopActor):
         await self._early.close()
         await self._head_start.close()
         await self._listener.close(handed_over=reason is ActivationEnd.HANDED_OVER)
+        self._partner_forgets()
         try:
             if reason is not ActivationEnd.FENCED:
                 await self._context.leases.release(self.lease, handed_over=reason is ActivationEnd.HANDED_OVER)

@@ -274,7 +274,7 @@ class Listener:
 
 def _may_speak(call: Call) -> bool:
     """The caller is connected, or will be within moments: STT opens now, so that the first word meets a session."""
-    if call.is_native or call.is_provisional:
+    if call.is_native or call.is_relayed or call.is_provisional:
         return False
     arriving = call.direction is Direction.INBOUND and call.leg is not None
     return call.stream is not None or call.phase.is_connected or arriving

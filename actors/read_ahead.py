@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 
 from voicecall.aio import closing
 from voicecall.call.events import Failover
-from voicecall.ports import EndCall, ToolCalls
+from voicecall.ports import EndCall, Spoken, ToolCalls
 
 __all__ = ["ReadAhead"]
 
-P = TypeVar("P", bound=bytes | str | Failover | EndCall | ToolCalls)
+P = TypeVar("P", bound=bytes | str | Spoken | Failover | EndCall | ToolCalls)
 
 
 class ReadAhead(Generic[P]):
@@ -50,7 +50,7 @@ class ReadAhead(Generic[P]):
         try:
             async with closing(source) as pieces:
                 async for piece in pieces:
-                    self._has_pieces = self._has_pieces or isinstance(piece, bytes | str)
+                    self._has_pieces = self._has_pieces or isinstance(piece, bytes | str | Spoken)
                     await self._put(piece)
         except Exception as error:  # noqa: BLE001  raised again where the pieces are read
             self.has_failed, self.is_done = not self._has_pieces, True
@@ -67,5 +67,5 @@ class ReadAhead(Generic[P]):
             await self._has_room.wait()
 
 
-def _length(piece: bytes | str | Failover | EndCall | ToolCalls) -> int:
+def _length(piece: bytes | str | Spoken | Failover | EndCall | ToolCalls) -> int:
     return len(piece) if isinstance(piece, bytes | str) else 0

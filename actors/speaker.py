@@ -16,6 +16,7 @@ from actors.context import ActorContext, Report
 from actors.metering import EffectResult, effect_counted, stream_timed
 from actors.native_speaker import NativeSpeaker
 from actors.prefetch import OpeningPrefetch, TtsPrefetch
+from actors.relay_speaker import RelaySpeaker
 from voicecall.aio import closing
 from voicecall.audio.dtmf import keyed
 from voicecall.call.effects import Speak
@@ -42,7 +43,8 @@ _APOLOGY_WITHIN_S: Final = 2.0  # the caller has waited already: then the record
 class Speaker:
     """Speaks one utterance at a time for one activation.
 
-    `stream` gives the committed media stream, if there is one; `native` speaks where the call is not to have one.
+    `stream` gives the committed media stream, if there is one; `native` speaks where the call is not to have one, and
+    `relay` where it carries text.
     `route` gives our number of the call, which may have a voice of its own; `language` that of the recorded apology.
     """
 
@@ -54,6 +56,7 @@ class Speaker:
         report: Report,
         native: NativeSpeaker,
         *,
+        relay: RelaySpeaker | None = None,
         route: Callable[[], str] = str,
         language: Callable[[], str] = str,
     ) -> None:
@@ -62,6 +65,7 @@ class Speaker:
         self._stream = stream
         self._report = report
         self._native = native
+        self._relay = relay
         self._route = route
         self._language = language
         self._prefetch = TtsPrefetch(self._synthesise)
@@ -80,6 +84,9 @@ class Speaker:
         if self._stream() is None and self._native.is_meant:
             await self._native.speak(speak)
             return
+        if self._relay is not None and self._relay.is_meant:
+            await self._relay.speak(speak)
+            return
         with effect_counted(speak) as result:
             if self._stream() is None:
                 result.value = "failed"
@@ -89,10 +96,17 @@ class Speaker:
 
     def follow(self, call: Call) -> None:
         """Prepare while the phone rings: open the voice's connection, and synthesise what the call opens with."""
+        if call.is_relayed:
+            return
         if not self._is_warm and not call.is_native and call.leg is not None and not call.is_ending:
             self._is_warm = True
             self._context.ports.on(call.route).tts.warm()
         self._opening.follow(call)
+
+    @property
+    def _has_voice(self) -> bool:
+        """What is said is synthesised here, and can be sent."""
+        return self._stream() is not None and not (self._relay is not None and self._relay.is_meant)
 
     def drop_prepared(self) -> None:
         """Nothing that was prepared will be spoken."""
@@ -102,12 +116,12 @@ class Speaker:
 
     def prefetch(self, text: str) -> None:
         """Start TTS for a sentence whose `Speak` is expected as soon as the running commit succeeds."""
-        if self._stream() is not None:
+        if self._has_voice:
             self._prefetch.start(text)
 
     def prefetch_early(self, text: str) -> None:
         """Start TTS for the first sentence of a reply that may be discarded."""
-        if self._stream() is not None:
+        if self._has_voice:
             self._early.start(text)
 
     def keep_early(self) -> None:
@@ -177,8 +191,7 @@ class Speaker:
         failure: Exception
         try:
             started = asyncio.get_running_loop().time()
-            prefetched = self._opening.take(speak.text) or self._prefetch.take(speak.text)
-            stream = prefetched if prefetched is not None else self._synthesise(speak.text)
+            stream = self._audio_of(speak)
             async with closing(self._in_pieces(_begun_in_time(stream) if speak.or_clip else stream)) as audio:
                 failover: Failover | None = None
                 async for chunk in audio:
@@ -233,6 +246,16 @@ class Speaker:
     def _ahead_s(self) -> float:
         """How much audio the ingress has not played yet, by our estimate."""
         return self._busy_until - asyncio.get_running_loop().time()
+
+    def _audio_of(self, speak: Speak) -> AsyncIterator[bytes | Failover]:
+        """The agent's own audio, what was synthesised ahead, or what is synthesised now."""
+        if speak.item:
+            partner = self._context.ports.on(self._route()).partner
+            if partner is None:
+                raise ServiceError("realtime", "the agent does not speak itself any more")
+            return partner.audio(self._lease.call, speak.item)
+        prefetched = self._opening.take(speak.text) or self._prefetch.take(speak.text)
+        return prefetched if prefetched is not None else self._synthesise(speak.text)
 
     async def _fail(self, speak: Speak, failure: Exception, *, sent: bool) -> None:
         known = isinstance(failure, ServiceError)

@@ -14,7 +14,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import console, failover, interruption, media, memory, peers, preemptive, scale, share, turns, webhooks
+from bench import (
+    console,
+    failover,
+    interruption,
+    media,
+    memory,
+    peers,
+    preemptive,
+    scale,
+    share,
+    truncation,
+    turns,
+    webhooks,
+)
 from bench.figures import Result
 from bench.machine import machine_facts
 from bench.progress import Progress
@@ -32,6 +45,7 @@ _BENCHES: dict[str, Bench] = {
     "preemptive": preemptive.run,
     "interruption": interruption.run,
     "share": share.run,
+    "truncation": truncation.run,
     "failover": failover.run,
     "memory": memory.run,
     "console": console.run,

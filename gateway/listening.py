@@ -49,7 +49,7 @@ _RENEW_S: Final = 1.0
 _BOUND_MS: Final = 2_000  # of audio that waits for the client, both sides together; beyond, the oldest is dropped
 
 _NATIVE: Final = (
-    "the carrier itself speaks and listens on this call (native mode), so no audio of it passes through here; the"
+    "the carrier itself speaks and listens on this call (native mode or relay), so no audio of it passes through here; the"
     " conversation is there as text"
 )
 
@@ -173,7 +173,8 @@ def _nothing_to_hear(call: Call) -> str | None:
     """Why nothing can be heard of this call, now and later; None: something can."""
     if call.is_over:
         return "Call has ended"
-    return _NATIVE if call.is_native and not call.is_provisional else None
+    carrier_speaks = call.is_native or call.is_relayed
+    return _NATIVE if carrier_speaks and not call.is_provisional else None
 
 
 class _Listener:

@@ -178,7 +178,7 @@ class InboundCalls:
             from_=webhook.from_,
             to=webhook.to,
             greeting=settings.inbound_greeting,
-            greeted=not settings.streaming.enabled and not self.by_command and not known,
+            greeted=not settings.is_streaming and not self.by_command and not known,
             session_key=settings.session_key(call=call, phone=webhook.from_),
             agent_id=settings.agent_id,
             to_confirm=not self._settings.capabilities.signatures_expire,
@@ -228,7 +228,7 @@ class InboundCalls:
         except Undecodable:
             # A worker of another build owns it. Without a token, a transcript answers whichever request is pending.
             return self._conversation(call, token, turn="")
-        if state is None or (self._settings.streaming.enabled and not state.stream_given_up):
+        if state is None or (self._settings.is_streaming and not state.stream_given_up):
             return self._conversation(call, token)
         texts = (utterance.text for utterance in state.utterances if utterance.no == prompt and not utterance.cut)
         voice = self._settings.on_route(state.route).native_voice
@@ -252,7 +252,7 @@ class InboundCalls:
         """
         if self.by_command:
             return NoOp()
-        if not self._settings.streaming.enabled:
+        if not self._settings.is_streaming:
             return self._gather(call, text, voice, said=said, turn=turn)
         connect = Connect(
             call=call,
@@ -260,6 +260,7 @@ class InboundCalls:
             token=numbered_token(token, 0),
             rounds=reconnections(token),
             resume_url=self._webhook(call, f"&resume={secrets.token_urlsafe(9)}"),
+            relay=self._settings.relay.reply(self._settings.language) if self._settings.relay.enabled else None,
         )
         return Hold(connect=connect) if self.holds else connect
 

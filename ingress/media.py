@@ -7,8 +7,10 @@ sockets are few and short-lived, send four frames at most, and the one that has 
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, Protocol
 
 from aiohttp import WSMsgType, web
@@ -47,17 +49,20 @@ _WARN_EVERY_S: Final = 60.0
 _UNSUPPORTED: Final = 1003
 _LATER: Final = 1013
 
+_TEXT: Final = "TEXT"
+"""The encoding of a socket on which the carrier hears and speaks."""
+
 _PENDING = metrics.MEDIA_SOCKETS.labels(state="pending")
 _OPEN = metrics.MEDIA_SOCKETS.labels(state="open")
 
 
 class ConsumeToken(Protocol):
-    async def __call__(self, call: CallId, token: str, number: int, /) -> bool: ...
+    async def __call__(self, call: CallId, token: str, number: int, /, *, again: bool = False) -> bool: ...
 
 
 class NewStream(Protocol):
     def __call__(
-        self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket, reconnects: bool
+        self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket, reconnects: bool, is_text: bool
     ) -> Stream: ...
 
 
@@ -179,9 +184,9 @@ class MediaSockets:
         try:
             async with asyncio.timeout(self._limits.pre_start_timeout_ms / 1000):
                 with _PENDING.track_inprogress():
-                    started = self._completed(await self._first(socket), request)
+                    started = _of_this_socket(self._completed(await self._first(socket), request))
                     slot.leave()  # it is not silent: what is left to do is ours
-                    return await self._accepted(started)
+                    return await self._accepted(started, request)
         except TimeoutError:
             raise SocketRefused(POLICY, "Start timeout", "start-timeout") from None
 
@@ -221,13 +226,19 @@ class MediaSockets:
             raise SocketRefused(POLICY, "Text only", "binary")
         return None
 
-    async def _accepted(self, start: MediaStarted) -> MediaStarted:
+    async def _accepted(self, start: MediaStarted, request: web.BaseRequest) -> MediaStarted:
         if self._is_full:
             raise SocketRefused(_LATER, "Too many media streams", "connections")
+        is_text = start.encoding == _TEXT
+        is_signed = is_text and self._codec.signs_sockets
+        if is_signed and not self._codec.looks_signed(single_headers(request)):
+            # Words are taken for the caller's, and its token is good more than once.
+            raise SocketRefused(POLICY, "Not signed", "unsigned-text")
         known = is_call_id(start.call) and bool(start.token)
         token, number = token_number(start.token)
         try:
-            if known and await self._consume_token(CallId(start.call), bound_token(token, start.leg), number or 0):
+            bound = bound_token(token, start.leg)
+            if known and await self._consume_token(CallId(start.call), bound, number or 0, again=is_signed):
                 return start
         except BusUnavailable as error:
             _log.warning("token not checked", extra={"leg": start.leg, "error": str(error)})
@@ -245,6 +256,7 @@ class MediaSockets:
             name=start.stream,
             socket=socket,
             reconnects=number is not None and number < RECONNECTIONS,
+            is_text=start.encoding == _TEXT,
         )
         decode = self._codec.media.reader(start)
         if decode is None:
@@ -256,11 +268,19 @@ class MediaSockets:
         self._streams.open(stream)
         self._started += 1
         try:
-            await SocketReader(decode, self._codec.media.plain_reader(start), stream, self._clock).read(socket)
+            decode_plain = None if stream.is_text else self._codec.media.plain_reader(start)
+            await SocketReader(decode, decode_plain, stream, self._clock).read(socket)
         finally:
             self._started -= 1
             self._streams.close(stream)
             _log.info("media stream closed", extra={"call_id": call, "stream": start.stream, "code": socket.close_code})
+
+
+def _of_this_socket(start: MediaStarted) -> MediaStarted:
+    """A carrier that connects again by itself names the same session; each of its sockets is a stream of its own."""
+    if start.encoding != _TEXT:
+        return start
+    return replace(start, stream=StreamId(f"{start.stream}.{secrets.token_hex(3)}"))
 
 
 def _path(request: web.BaseRequest) -> str:

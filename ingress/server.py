@@ -20,6 +20,7 @@ from ingress.public_address import PublicAddress
 from ingress.sockets import HEARTBEAT_S
 from ingress.streams import MediaSocket, Stream, Streams
 from ingress.taps import Publish
+from ingress.text_stream import TextStream
 from ingress.traced import TracedReceiver, stream_span
 from ingress.webhooks import BODY_TIMEOUT_S, WebhookServer, refusal
 from voicecall import metrics
@@ -112,7 +113,7 @@ class IngressServer:
             heartbeat_s=heartbeat_s,
         )
         self._webhook_path = settings.serve.path.rstrip("/") or "/"
-        self._stream_path = settings.streaming.stream_path if settings.streaming.enabled else None
+        self._stream_path = settings.streaming.stream_path if settings.is_streaming else None
         limit = _CONNECTIONS + settings.streaming.max_connections
         self.limiter = ConnectionLimiter(
             limit=limit,
@@ -150,8 +151,10 @@ class IngressServer:
         base = self._stream_path
         return base is not None and (path == base or path.startswith(f"{base.rstrip('/')}/"))
 
-    def _new_stream(self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket, reconnects: bool) -> Stream:
-        return Stream(
+    def _new_stream(
+        self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket, reconnects: bool, is_text: bool
+    ) -> Stream:
+        return (TextStream if is_text else Stream)(
             call=call,
             leg=leg,
             name=name,

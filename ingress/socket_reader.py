@@ -27,6 +27,7 @@ from voicecall.ports import (
     MediaStopped,
     MediaUnknown,
     PlainAudio,
+    RelayIn,
 )
 
 __all__ = ["CONTROL", "POLICY", "SocketReader", "SocketRefused"]
@@ -133,7 +134,10 @@ class SocketReader:
             return True
         if isinstance(item, MediaStarted):
             raise SocketRefused(POLICY, "Already started", "second-start")
-        if item.stream != stream.name:
+        if isinstance(item, RelayIn):
+            stream.on_text(item)
+            return True
+        if item.stream != stream.name and not stream.is_text:
             self._strike("other-stream")
             return True
         if isinstance(item, MediaMark):

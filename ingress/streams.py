@@ -34,7 +34,9 @@ from voicecall.ports import (
     MediaItem,
     Pause,
     Play,
+    RelayIn,
     Resume,
+    Say,
 )
 
 __all__ = ["MediaSocket", "Stream", "Streams"]
@@ -48,6 +50,9 @@ _EPOCHS_KEPT: Final = 4096
 _FRAMES_OUT = metrics.MEDIA_FRAMES.labels(direction="out")
 _FRAMES_IN = metrics.MEDIA_FRAMES.labels(direction="in")
 _FENCED = metrics.FENCED.labels(gate="media")
+
+
+WorkerItem = Attach | FirstAudio | Play | Say | Finish | Clear | Pause | Resume | Detach
 
 
 class MediaSocket(Protocol):
@@ -67,6 +72,9 @@ class Stream:
 
     `reconnects`: when the socket is lost, the carrier opens the next one without asking.
     """
+
+    is_text = False
+    """The carrier hears and speaks (`text_stream`)."""
 
     def __init__(
         self,
@@ -130,6 +138,10 @@ class Stream:
     def on_key(self, digit: str) -> None:
         self.outbox.put(DtmfReceived(digits=digit))
 
+    def on_text(self, item: RelayIn) -> None:
+        """Of a carrier that hears and speaks; this socket carries audio."""
+        del item
+
     def on_mark(self, name: str) -> None:
         self._carry_out(self._playout.marked(name, self._pacer.clock()))
 
@@ -163,7 +175,7 @@ class Stream:
 
     # --- from the worker
 
-    def on_worker_item(self, item: Attach | FirstAudio | Play | Finish | Clear | Pause | Resume | Detach) -> None:
+    def on_worker_item(self, item: WorkerItem) -> None:
         """Carry out an item from the worker; one with an older epoch is dropped."""
         if item.epoch < self.epoch:
             _FENCED.inc()
@@ -171,15 +183,19 @@ class Stream:
         if item.epoch > self.epoch:
             self.epoch = item.epoch
             self._worker = None
-            self._carry_out(_marked(self._playout.hand_over(), for_restart=self._is_handed_over))
+            self._hand_over(for_restart=self._is_handed_over)
             self._is_handed_over = False
-        if self._worker is None and isinstance(item, FirstAudio | Play | Finish):
+        if self._worker is None and isinstance(item, FirstAudio | Play | Say | Finish):
             # Meant for the socket before this one: its worker does not know yet that the carrier has opened another.
             metrics.MEDIA_DROPPED.labels(reason="other-stream").inc()
         else:
             self._take(item)
 
-    def _take(self, item: Attach | FirstAudio | Play | Finish | Clear | Pause | Resume | Detach) -> None:
+    def _hand_over(self, *, for_restart: bool) -> None:
+        """A new owner sends from here on: drop what the old one had queued."""
+        self._carry_out(_marked(self._playout.hand_over(), for_restart=for_restart))
+
+    def _take(self, item: WorkerItem) -> None:
         now = self._pacer.clock()
         match item:
             case Attach(node=node, stream=stream):
@@ -193,6 +209,8 @@ class Stream:
                 self._speak(self._playout.finish(utterance, now))
             case Clear() | Pause() | Resume():
                 self._speak(self._halted(item, now))
+            case Say():
+                metrics.MEDIA_DROPPED.labels(reason="no-text").inc()
             case Detach():
                 self.socket.close(1000, "call over")
             case _:
@@ -328,7 +346,7 @@ class Streams:
         stream.epoch = self._epochs.pop(stream.call, Epoch(0))
         self._current[stream.call] = stream
         self._on_tap(stream.call)
-        opened = StreamOpened(stream=stream.name, ingress=self._ingress, leg=stream.leg, pauses=True)
+        opened = StreamOpened(stream=stream.name, ingress=self._ingress, leg=stream.leg, pauses=not stream.is_text)
         stream.outbox.put(*ended, opened)
         if old is not None:
             _log.info("media stream replaced", extra={"call_id": stream.call, "stream": stream.name})

@@ -40,6 +40,10 @@ _ADDED = (
     "streaming.transcriptTimeoutMs",
     "streaming.lostAfterMs",
     "streaming.reconnectAttempts",
+    "realtime.fallback",
+    "realtime.firstAudioTimeoutMs",
+    "realtime.reconnectTimeoutMs",
+    "relay.",
     "responseFallbacks.",
     "responseConnectTimeoutMs",
     "responseFirstTokenTimeoutMs",
@@ -59,7 +63,7 @@ _ADDED = (
     "numbers.*.responseApiKey",
 )
 """Keys that OpenClaw's plugin does not have."""
-_GROUPED = ("streaming.providers.", "tts.edge.", "tts.modelOverrides.", "numbers.*.tts.")
+_GROUPED = ("realtime.providers.", "streaming.providers.", "tts.edge.", "tts.modelOverrides.", "numbers.*.tts.")
 """Groups of keys that share one row."""
 
 

@@ -196,8 +196,11 @@ class FailureKind(StrEnum):
 
     @property
     def is_of_service(self) -> bool:
-        """Whether it says something of the service, and not of this one text."""
-        return self not in {FailureKind.FILTERED, FailureKind.DECLINED, FailureKind.UNSUITABLE}
+        """Whether it says something of the service, and not of this one text or call."""
+        return self not in {
+            *(FailureKind.FILTERED, FailureKind.DECLINED, FailureKind.UNSUITABLE),
+            FailureKind.PASSED_OVER,
+        }
 
     @classmethod
     def of_status(cls, status: int) -> "FailureKind":

@@ -43,6 +43,7 @@ __all__ = [
     "PROVIDER_ERRORS",
     "PROVIDER_FAILOVERS",
     "PROVIDER_SECONDS",
+    "REALTIME_TRUNCATED",
     "RECONCILED",
     "REGISTRY",
     "REPLAYS",
@@ -166,6 +167,8 @@ PREEMPTIVE_WASTED: Final = _counter(
 TTS_REWORDED: Final = _counter(
     "tts_reworded", "Sentences that a voice did not read as written; heard: noticed when some was played", "result"
 )
+
+REALTIME_TRUNCATED: Final = _counter("realtime_truncated", "Speech of a model that was cut to what the caller heard")
 
 ARCHIVED: Final = _counter("archive", "Ended calls, by result of archiving", "result")
 REPORTS: Final = _counter("reports", "Reports of calls and their deliveries, by result", "result")

@@ -19,6 +19,7 @@ from voicecall.bus.connection import connect
 from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.carriers.registry import control_for
 from voicecall.ports import Address, AgentHosts, Ports, PublicAddressResolver, TurnJudge
+from voicecall.realtime.registry import partner_for
 from voicecall.settings import Deployment, Settings
 from voicecall.speech.registry import stt_for, tts_for
 from voicecall.speech.turn_model import load_turn_model
@@ -36,7 +37,8 @@ async def open_ports(
         # Each call holds one connection for STT: aiohttp's default of 100 would leave none for agent and TTS.
         connector = aiohttp.TCPConnector(limit=0)
         http = await opening.enter_async_context(aiohttp.ClientSession(connector=connector))
-        stt = stt_for(settings, http, breakers)
+        partner = partner_for(settings, http, breakers)
+        stt = stt_for(settings, http, breakers, partner=partner.service if partner else None)
         opening.push_async_callback(stt.close)
         tts = tts_for(settings, http, breakers)
         opening.push_async_callback(tts.close)
@@ -44,7 +46,7 @@ async def open_ports(
         tools = toolbox_for(settings, http)
         opening.push_async_callback(tools.close)
         tools.warm()
-        agent = agent_for(settings, http, hosts, breakers, tools)
+        agent = agent_for(settings, http, hosts, breakers, tools, partner=partner.provider if partner else None)
         opening.push_async_callback(agent.close)
         public_address = _public_address(settings, deployment, opening)
         control = control_for(settings, deployment, http, public_address)
@@ -56,6 +58,7 @@ async def open_ports(
             tools=tools,
             public_address=public_address,
             turn_judge=await _turn_judge(settings, opening),
+            partner=partner,
         )
         routes = {
             str(number): _routed(
@@ -86,18 +89,20 @@ def _routed(
 ) -> Ports:
     """The ports of one of our numbers: its own agent; with its own voice or language its own speech too."""
     routed = settings.on_route(number)
-    agent = agent_for(routed, http, hosts, breakers, default.tools)
+    partner = partner_for(routed, http, breakers)
+    spoken = partner.provider if partner else None
+    agent = agent_for(routed, http, hosts, breakers, default.tools, partner=spoken)
     opening.push_async_callback(agent.close)
-    if routed.tts == settings.tts and routed.language == settings.language:
+    if routed.tts == settings.tts and routed.language == settings.language and partner is None:
         return replace(default, agent=agent)
     stt = default.stt
-    if routed.language != settings.language:
-        stt = stt_for(routed, http, breakers)
+    if routed.language != settings.language or partner is not None:
+        stt = stt_for(routed, http, breakers, partner=partner.service if partner else None)
         opening.push_async_callback(stt.close)
     tts = tts_for(routed, http, breakers)
     opening.push_async_callback(tts.close)
     control = control_for(routed, deployment, http, default.public_address)
-    return replace(default, agent=agent, stt=stt, tts=tts, controls={routed.provider: control})
+    return replace(default, agent=agent, stt=stt, tts=tts, partner=partner, controls={routed.provider: control})
 
 
 async def _turn_judge(settings: Settings, opening: AsyncExitStack) -> TurnJudge | None:

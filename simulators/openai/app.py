@@ -8,9 +8,10 @@ from aiohttp import WSCloseCode, web
 from simulators.ledger import Ledger
 from simulators.openai.chat import Chat
 from simulators.openai.errors import refused
-from simulators.openai.reading import ReadingAloud
+from simulators.openai.reading import Voices
 from simulators.openai.realtime import Realtime
 from simulators.openai.script import Posted, Script
+from simulators.openai.speaking import SpeakingSession
 from simulators.openai.speech import Speech
 from simulators.openai.transcriptions import Transcriptions, models
 from simulators.service import add_addresses, add_control, facts_of, json_reply, read_model
@@ -24,7 +25,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def build() -> web.Application:
     """A new application without a script, with an empty ledger."""
     script, ledger = Script(), Ledger()
-    realtime, voice = Realtime(script, ledger), ReadingAloud(script, ledger)
+    realtime, voice = Realtime(script, ledger), Voices(script, ledger, SpeakingSession)
 
     async def on_realtime(request: web.Request) -> web.StreamResponse:
         return await (realtime if "intent" in request.query else voice)(request)

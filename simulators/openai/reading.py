@@ -24,7 +24,7 @@ from simulators.service import facts_of
 from simulators.tones import encode_mulaw, encode_pcm16
 from simulators.wrong_audio import disguised
 
-__all__ = ["ReadingAloud"]
+__all__ = ["ReadingSession", "Voices"]
 
 _LONGEST_MESSAGE = 16 * 1024 * 1024
 _CHUNK_BYTES = 800
@@ -32,12 +32,13 @@ _VOICES = {"alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse"
 _FORMATS = ("audio/pcm", "audio/pcmu", "audio/pcma")
 
 
-class ReadingAloud:
-    """The route."""
+class Voices:
+    """The route. `session` serves its sockets."""
 
-    def __init__(self, script: Script, ledger: Ledger) -> None:
+    def __init__(self, script: Script, ledger: Ledger, session: "type[ReadingSession]") -> None:
         self._script = script
         self._ledger = ledger
+        self._session = session
         self._numbers = itertools.count(1)
         self.open: set[web.WebSocketResponse] = set()
 
@@ -53,7 +54,7 @@ class ReadingAloud:
         await socket.prepare(request)
         self.open.add(socket)
         line["outcome"], line["session"] = "client_gone", f"sess_v{next(self._numbers)}"
-        session = _Session(self._script, self._ledger, request=request, socket=socket, line=line, do=do)
+        session = self._session(self._script, self._ledger, request=request, socket=socket, line=line, do=do)
         try:
             await session.serve()
         except CLIENT_GONE:
@@ -64,7 +65,7 @@ class ReadingAloud:
         return socket
 
 
-class _Session:
+class ReadingSession:
     """One socket from session.created to its end."""
 
     def __init__(
@@ -104,18 +105,21 @@ class _Session:
             if message.type is not WSMsgType.TEXT:
                 self._line["outcome"], self._line["ended_at"] = "closed", time.time()
                 return
-            await self._take(message.data)
+            if await self._take(message.data):
+                return
 
     def close(self) -> None:
         for task, line in self._running.values():
             task.cancel()
             line["outcome"] = "client_gone"
 
-    async def _take(self, raw: bytes) -> None:
+    async def _take(self, raw: bytes) -> bool:
+        """Answer an event; True: the socket is over."""
         event: Any = None
         try:
             event = orjson.loads(raw)
-            self._line["asked"].append(event)
+            if event.get("type") != "input_audio_buffer.append":
+                self._line["asked"].append(event)
             handler: Callable[[Any], Awaitable[None]] = self._handlers.get(str(event.get("type")), self._on_unknown)
             await handler(event)
         except orjson.JSONDecodeError:
@@ -123,6 +127,7 @@ class _Session:
         except Refusal as no:
             about = event.get("event_id") if isinstance(event, dict) else None
             await self._error(no.message, code=no.code, param=no.param, event_id=about)
+        return bool(self._line["outcome"] == "cut")
 
     async def _on_unknown(self, event: dict[str, Any]) -> None:
         raise Refusal(f"Invalid value: {event.get('type')!r}.", code="invalid_value", param="type")

@@ -19,7 +19,7 @@ class OpenAIDo(ListenDo):
 
     Where: `chat`, `speech`, `transcription` (the request), `realtime` (per socket), `transcript` (per utterance),
     `words` (in the middle of a turn, once what was recognised of it matches), `voice` (per socket that speaks),
-    `reading` (per text that is read aloud).
+    `reading` (per text that is read aloud), `reply` (per reply of a model that hears and speaks).
     """
 
     drop_after_appends: int | None = Field(default=None, ge=1)
@@ -34,6 +34,10 @@ class OpenAIDo(ListenDo):
     """reading: the transcript comes behind its audio."""
     keeps_pcm: bool = False
     """voice: another format than mu-law is confirmed."""
+    close_code: int | None = None
+    """reply: after `cut_after_bytes` the socket is closed with this code, in place of being reset."""
+    pace: float = Field(default=4.0, gt=0)
+    """reply: how much faster than real time its audio comes."""
 
 
 class ToolCall(BaseModel):

@@ -8,7 +8,9 @@ from simulators.telnyx.detection import detect
 from simulators.telnyx.media import run
 from simulators.telnyx.playback import Voice
 from simulators.telnyx.recognition import Recognition
-from simulators.telnyx.requests import Streaming
+from simulators.telnyx.relay import Relay
+from simulators.telnyx.relay import run as run_relay
+from simulators.telnyx.requests import Fields, Streaming
 
 __all__ = ["Answered"]
 
@@ -46,6 +48,10 @@ class Answered:
         """End the stream; it announces its end itself."""
         if self._streaming is not None:
             self._streaming.cancel()
+
+    def relay(self, order: Fields) -> None:
+        """Hear and speak for the customer."""
+        self.call.spawn(run_relay(Relay(self.call, self.line, order), self.call))
 
     def press(self, digits: str) -> None:
         """Play keys to the callee. A w is half a second, a W a whole one."""

@@ -52,6 +52,7 @@ class Call(AnyCall):
     send_digits: str = ""
     custom_headers: tuple[Mapping[str, str], ...] = ()
     preferred_codecs: tuple[str, ...] = ()
+    relays: list[Any] = field(default_factory=list)
     rejected_as: str = ""
     """The cause given with `reject`."""
     sid: str = field(default_factory=_control_id)
@@ -166,6 +167,7 @@ class Call(AnyCall):
     def report(self, *, heard: bool = True) -> dict[str, Any]:
         end = self.hangup
         own = {
+            "relays": [relay.report() for relay in self.relays],
             "leg_id": self.leg_id,
             "session_id": self.session_id,
             "client_state": self.client_state,

@@ -151,6 +151,15 @@ def _streaming_stop(here: Answered, fields: Fields) -> None:
     here.stop_streaming()
 
 
+def _relay_start(here: Answered, fields: Fields) -> None:
+    url = text_from(fields, "url", required=True)
+    if not url.startswith(("ws://", "wss://")):
+        raise Refusal(422, BAD_VALUE, "The 'url' parameter must start with ws:// or wss://.", "url")
+    if any(relay.is_busy for relay in here.call.relays):
+        raise Refusal(422, BAD_VALUE, "Only one session can be active on a call at a time.")
+    here.relay(fields)
+
+
 def _gather(here: Answered, fields: Fields) -> None:
     here.recognition.gather(_gathering(fields))
 
@@ -173,6 +182,7 @@ ON_ANY_CALL: dict[str, Callable[[Unanswered, Fields], None]] = {
     "reject": _reject,
 }
 ON_A_LINE: dict[str, Callable[[Answered, Fields], None]] = {
+    "conversation_relay_start": _relay_start,
     "gather": _gather,
     "gather_stop": _gather_stop,
     "gather_using_speak": _gather_using_speak,

@@ -5,6 +5,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from typing import Any
 
 from simulators.phone.call import Call as AnyCall
 from simulators.twilio.exchange import Exchange
@@ -41,10 +42,14 @@ class Call(AnyCall):
     machine_detection: str = ""
     amd_callback: str = ""
     sid: str = field(default_factory=lambda: new_sid("CA"))
+    relays: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._sequence = 0
+
+    def report(self, *, heard: bool = True) -> dict[str, Any]:
+        return {**super().report(heard=heard), "relays": [relay.report() for relay in self.relays]}
 
     def report_status(self) -> None:
         """Post the status callback, if this event was ordered."""

@@ -12,6 +12,7 @@ from simulators.phone.stream import StreamFailed
 from simulators.twilio.call import Call
 from simulators.twilio.gather import gather
 from simulators.twilio.media import CLOSED_ABNORMALLY, HANDSHAKE_REFUSED, Stream
+from simulators.twilio.relay import FAILED, Relay
 from simulators.twilio.twiml import Destination, resolve
 
 __all__ = ["INVALID_URL", "UNSUPPORTED", "perform"]
@@ -100,6 +101,8 @@ async def _connect(call: Call, verb: ET.Element, base: str) -> Destination | Non
     for child in verb:
         if child.tag == "Stream":
             await _stream(call, child, base)
+        elif child.tag == "ConversationRelay":
+            await _relay(call, child)
         else:
             await _unsupported(call, child, base)
     action = verb.get("action")
@@ -172,6 +175,19 @@ async def _dial(call: Call, verb: ET.Element, base: str) -> Destination | None:
     fields = (("DialCallStatus", status), ("DialBridged", "true" if status == "completed" else "false"))
     url = resolve(base, verb.get("action", ""))
     return Destination(url=url, method=verb.get("method", "POST"), kind="dial", fields=fields)
+
+
+async def _relay(call: Call, element: ET.Element) -> None:
+    """Let Twilio hear and speak until the customer ends the session, or its socket is lost for good."""
+    url = element.get("url", "")
+    parts = urlsplit(url)
+    if parts.scheme != "wss" or not parts.netloc or parts.query:
+        call.note("error", code=INVALID_URL, about=f"ConversationRelay url must be wss:// without a query: {url}")
+        return
+    parameters = {child.get("name", ""): child.get("value", "") for child in element if child.tag == "Parameter"}
+    relay = Relay(call, answer(call), url, element.attrib, parameters)
+    if await relay.run() == "failed":
+        call.note("error", code=FAILED, about="the session's socket failed")
 
 
 async def _unsupported(call: Call, verb: ET.Element, base: str) -> None:

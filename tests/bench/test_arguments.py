@@ -1,11 +1,11 @@
-"""The arguments of `interruption:…` and `share:…`."""
+"""The arguments of `interruption:…`, `share:…` and `truncation:…`."""
 
 import pytest
 
-from bench import interruption, share
+from bench import interruption, share, truncation
 
 
-@pytest.mark.parametrize("bench", [interruption, share])
+@pytest.mark.parametrize("bench", [interruption, share, truncation])
 @pytest.mark.parametrize("argument", ["0", "many", "-3", "3.5"])
 async def test_an_argument_that_is_no_number_of_calls_is_refused(bench: object, argument: str) -> None:
     """Before a stack is built."""

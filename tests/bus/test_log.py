@@ -345,6 +345,20 @@ async def test_many_concurrent_posts_keep_each_calls_order(redis: Redis) -> None
         assert [record.event.digits for record in await log.history(call)] == [str(n) for n in range(30)]
 
 
+async def test_the_newest_token_is_good_again_for_a_carrier_that_connects_by_itself(redis: Redis) -> None:
+    """While the call lives; an older one of the series is not, and neither is any other."""
+    log, call = RedisCallLog(redis), new_call()
+    await log.post(call, (ringing(),), stream_token="t", reconnects=True)
+    assert [await log.consume_token(call, "t", again=True) for _ in range(3)] == [True] * 3
+    assert not await log.consume_token(call, "t")
+    assert not await log.consume_token(call, "guessed", again=True)
+    assert [await log.consume_token(call, "t", number, again=True) for number in (2, 2, 1, 0)] == [
+        *(True, True, False, False),
+    ]
+    await redis.hset(keys.state(call), "over", "1")
+    assert not await log.consume_token(call, "t", 2, again=True)
+
+
 async def test_c3_a_series_of_tokens_opens_streams_in_order_while_the_call_lives(redis: Redis) -> None:
     """The carrier connects again without asking: each number once, and none below one that was used."""
     log, call = RedisCallLog(redis), new_call()

@@ -29,6 +29,7 @@ from voicecall.ports import (
     Pause,
     Play,
     Resume,
+    Say,
 )
 
 INGRESS = NodeId("ingress-1")
@@ -42,6 +43,7 @@ items = st.one_of(
     st.builds(FirstAudio, calls, epochs, numbers, numbers, st.none() | failovers),
     st.builds(Attach, calls, epochs, names, names),
     st.builds(Play, calls, epochs, numbers, audio),
+    st.builds(Say, calls, epochs, numbers, st.text(max_size=40), st.booleans()),
     st.builds(Finish, calls, epochs, numbers),
     st.builds(Clear, calls, epochs),
     st.builds(Pause, calls, epochs),
@@ -86,13 +88,15 @@ def test_a_damaged_bundle_never_yields_a_wrong_type(sent: list[MediaItem], data:
     bundle[data.draw(st.integers(0, len(bundle) - 1))] ^= data.draw(st.integers(1, 255))
     for item in unpack_bundle(bytes(bundle)) or ():
         assert len(item.call) == 36
-        assert all(type(getattr(item, name)) in {int, str, bytes, Failover, type(None)} for name in item.__slots__)
+        assert all(
+            type(getattr(item, name)) in {int, str, bool, bytes, Failover, type(None)} for name in item.__slots__
+        )
 
 
 @pytest.mark.parametrize(
     "fields",
     [
-        (10, bytes(16), 1),  # no such kind
+        (99, bytes(16), 1),  # no such kind
         (3, bytes(15), 1),  # no such call
         (3, bytes(16), "1"),  # an epoch in words
         (3, bytes(16), 1, 2),  # too much

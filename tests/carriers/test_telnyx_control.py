@@ -12,7 +12,7 @@ from tests.carriers.rest_api import QUICK, Act, Api, cut, free_port, hang, says,
 from tests.carriers.telnyx_requests import CALL, LEG, STATE, URL
 from voicecall.call.events import LegStatus
 from voicecall.call.ids import E164, CallId, EffectId, LegId
-from voicecall.call.replies import Connect, NativeVoice
+from voicecall.call.replies import Connect, NativeVoice, Relay
 from voicecall.carriers.common.rest import RestTimeouts
 from voicecall.carriers.telnyx.client_state import ClientState
 from voicecall.carriers.telnyx.control import Control, command_id
@@ -49,7 +49,9 @@ def error(status: int, code: str, title: str = "A title", detail: str = "A detai
 
 
 @asynccontextmanager
-async def bench(*acts: Act, timeouts: RestTimeouts = QUICK) -> AsyncIterator[tuple[Control, Api]]:
+async def bench(
+    *acts: Act, timeouts: RestTimeouts = QUICK, relay: Relay | None = None
+) -> AsyncIterator[tuple[Control, Api]]:
     async with serving(*acts) as api, session() as http:
         control = Control(
             http,
@@ -58,6 +60,7 @@ async def bench(*acts: Act, timeouts: RestTimeouts = QUICK) -> AsyncIterator[tup
             webhook_url=URL,
             base_url=f"{api.url}/v2/",
             voice=NativeVoice(name="onyx"),
+            relay=relay,
             timeouts=timeouts,
         )
         yield control, api
@@ -412,3 +415,22 @@ async def test_credentials_never_follow_a_redirect() -> None:
             await dial(telnyx)
         assert (await telnyx.look_up(_LEG)).status is LegStatus.UNKNOWN
     assert other.asked == []
+
+
+async def test_a_session_in_which_telnyx_hears_and_speaks_takes_the_place_of_the_stream() -> None:
+    """Its token is in the path: the setup frame has no field for it. What is not configured is Telnyx's default."""
+    async with bench(_OK, relay=Relay(language="de-DE", voice="Telnyx.NaturalHD.astra", interruptible="speech")) as (
+        telnyx,
+        api,
+    ):
+        await telnyx.start_stream(_LEG, effect=_EFFECT, connect=_CONNECT)
+    (asked,) = api.asked
+    assert unquote(asked.line) == f"POST /v2/calls/{LEG}/actions/conversation_relay_start"
+    assert asked.json == {
+        "url": _STREAM["stream_url"],
+        "language": "de",
+        "voice": "Telnyx.NaturalHD.astra",
+        "interruptible": "speech",
+        "dtmf_detection": True,
+        "command_id": command_id(_EFFECT),
+    }

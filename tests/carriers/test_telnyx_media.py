@@ -194,3 +194,14 @@ def test_a10_the_name_of_a_codec_is_known_in_any_case(name: str) -> None:
     started = _started(name, 8000)
     assert started.encoding == name.upper()
     assert _MEDIA.reader(started) is not None
+
+
+def test_a_session_of_text_names_its_leg() -> None:
+    """Call and token are in the socket's path."""
+    setup = {"type": "setup", "sessionId": "7a7e6a4f-1d44-4f0c-b5d4-9f9bf3a5c1f2", "callControlId": LEG}
+    started = _MEDIA.read(json.dumps(setup))
+    assert started == MediaStarted(
+        stream=StreamId("7a7e6a4f-1d44-4f0c-b5d4-9f9bf3a5c1f2"), leg=LegId(LEG), call="", token="", encoding="TEXT"
+    )
+    with pytest.raises(WebhookRejected):
+        _MEDIA.read(json.dumps({**setup, "callControlId": "x y"}))

@@ -21,6 +21,10 @@ from voicecall.ports import (
     MediaStarted,
     MediaStopped,
     MediaUnknown,
+    RelayInterrupted,
+    RelayPlayed,
+    RelayPrompt,
+    RelaySpeaking,
 )
 
 STREAM = StreamId("MZ" + "5e" * 16)
@@ -185,3 +189,58 @@ def test_a10_audio_that_was_not_requested_has_a_name_and_no_reader(form: dict[st
     started = _MEDIA.read(json.dumps(start(mediaFormat=form)))
     assert isinstance(started, MediaStarted)
     assert (started.encoding, _MEDIA.reader(started)) == (name, None)
+
+
+# --- a socket of text
+
+SETUP = {
+    "type": "setup",
+    "sessionId": "VX" + "5e" * 16,
+    "accountSid": ACCOUNT,
+    "callSid": LEG,
+    "customParameters": {"token": "secret", "callId": CALL},
+}
+
+
+@pytest.mark.parametrize(
+    ("message", "meaning"),
+    [
+        (
+            SETUP,
+            MediaStarted(stream=StreamId("VX" + "5e" * 16), leg=LegId(LEG), call=CALL, token="secret", encoding="TEXT"),
+        ),
+        (
+            {"type": "prompt", "voicePrompt": "hello", "lang": "en-US", "last": True},
+            RelayPrompt(text="hello", language="en-US"),
+        ),
+        ({"type": "prompt", "voicePrompt": "hel", "last": False}, RelayPrompt(text="hel", is_final=False)),
+        (
+            {"type": "interrupt", "utteranceUntilInterrupt": "It is", "durationUntilInterruptMs": 90},
+            RelayInterrupted(heard="It is"),
+        ),
+        ({"type": "info", "name": "tokensPlayed", "value": "It is"}, RelayPlayed(text="It is")),
+        ({"type": "info", "name": "agentSpeaking", "value": "on"}, RelaySpeaking(is_caller=False, is_on=True)),
+        ({"type": "info", "name": "clientSpeaking", "value": "off"}, RelaySpeaking(is_caller=True, is_on=False)),
+        ({"type": "info", "name": "clientSpeaking", "value": "???"}, MediaUnknown()),
+        ({"type": "error", "description": "x"}, MediaUnknown()),
+        ({"type": "new"}, MediaUnknown()),
+    ],
+)
+def test_a_frame_of_text_is_read(message: dict[str, Any], meaning: MediaIn) -> None:
+    assert _read(json.dumps(message)) == meaning
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {**SETUP, "accountSid": "AC" + "9" * 32},
+        {**SETUP, "callSid": "x"},
+        {**SETUP, "sessionId": 'x"'},
+        {"type": "prompt"},
+        {"type": "prompt", "voicePrompt": "x" * 20_000},
+        {"type": "dtmf", "digit": "12"},
+        {"type": 4},
+    ],
+)
+def test_a_malformed_frame_of_text_is_refused(message: dict[str, Any]) -> None:
+    assert isinstance(_read(json.dumps(message)), WebhookRejected)

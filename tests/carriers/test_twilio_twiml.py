@@ -11,7 +11,7 @@ from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-unt
 
 from tests.carriers.twilio_requests import CALL, codec
 from voicecall.call.ids import CallId
-from voicecall.call.replies import Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply
+from voicecall.call.replies import Connect, Gather, Hangup, Hold, NoOp, Refuse, Relay, Reply
 
 _STREAM = "wss://calls.example.com/voice/stream"
 _RESUME = f"https://calls.example.com/voice/webhook?callId={CALL}&resume=1"
@@ -137,3 +137,23 @@ def test_what_xml_cannot_write_is_removed(unwritable: str) -> None:
     parameter = document(reply).find("Connect/Stream/Parameter")
     assert parameter is not None
     assert parameter.attrib["value"] == "ab"
+
+
+def test_a_relay_is_a_session_of_text() -> None:
+    """Its attributes are Twilio's own; what is not configured is left to Twilio, and no SDK knows `events`."""
+    relay = Relay(language="de-DE", voice="Vicki-Neural", voice_provider="Amazon", more=(("x", "y"),))
+    reply = Connect(call=CallId(CALL), stream_url=_STREAM, token="t", resume_url=_RESUME, relay=relay)
+    session = document(reply).find("Connect/ConversationRelay")
+    assert session is not None
+    assert session.attrib == {
+        "url": _STREAM,
+        "language": "de-DE",
+        "voice": "Vicki-Neural",
+        "ttsProvider": "Amazon",
+        "interruptible": "any",
+        "dtmfDetection": "true",
+        "events": "speaker-events tokens-played",
+        "applicationReconnect": "true",
+        "x": "y",
+    }
+    assert [(each.get("name"), each.get("value")) for each in session] == [("token", "t"), ("callId", CALL)]

@@ -10,6 +10,7 @@ from tests.conversations.judge import Complaint, Evidence
 from voicecall.bus.connection import connect
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.effects import Dial, Effect, Speak
+from voicecall.call.events import AgentSaid
 from voicecall.call.ids import CallId
 from voicecall.call.state import Call
 from voicecall.journal import Journal, read_journal, steps, write_journal
@@ -47,6 +48,8 @@ def differences(direction: str, heard: Sequence[Ended], journal: Journal, snapsh
     if dials != (direction == "outbound"):
         yield Complaint("replay", f"{dials} dials")
     spoken = [effect.text for effect in effects if isinstance(effect, Speak)]
+    # What an agent speaks itself grows while it is heard.
+    spoken += [record.event.text for record in journal.records if isinstance(record.event, AgentSaid)]
     for each in heard:
         text = each.text.strip("\ufffd ")
         if not any(text in requested for requested in spoken):

@@ -50,6 +50,8 @@ class System:
     stt: tuple[str, ...]
     voices: tuple[str, ...]
     config: dict[str, Any] = field(default_factory=dict)
+    relay: bool = False  # the carrier hears and speaks
+    realtime: bool = False  # a model hears and speaks; the services above take over from it
 
     def plan(self, talks: Sequence[Conversation]) -> Plan:
         return Plan(
@@ -61,6 +63,9 @@ class System:
             document=self._document(talks),
         )
 
+    def _realtime(self, stack: Stack) -> dict[str, Any]:
+        return _of_openai(stack) if self.realtime else {}
+
     def _document(self, talks: Sequence[Conversation]) -> Callable[[dict[str, Any], Stack], dict[str, Any]]:
         def document(config: dict[str, Any], stack: Stack) -> dict[str, Any]:
             numbers = {
@@ -68,9 +73,13 @@ class System:
                 for place, talk in enumerate(talks)
                 if talk.line is not None
             }
+            if self.relay:
+                off = {"streaming": {"enabled": False}, "relay": {"enabled": True}, "tts": {}}
+                return {**config, **off, "numbers": numbers}
             tools = {"builtIn": ["end_call", "note", "send_dtmf", "ask_owner"], "http": _http_tools(stack)}
             tools |= {"transfer": PEOPLE} if self.name in HAND_OVERS else {}
-            return {**config, "tts": _tts(stack, self.voices), "numbers": numbers, "tools": tools}
+            parts = {"tts": _tts(stack, self.voices), "numbers": numbers, "tools": tools}
+            return {**config, **self._realtime(stack), **parts}
 
         return document
 
@@ -94,6 +103,11 @@ HAND_OVERS: Final = ("alone", "together", "scribe", "whisper")
 def _http_tools(stack: Stack) -> dict[str, Any]:
     url = stack.tool_server.url
     return {name: {"url": f"{url}/http/{name}", "description": f"The {name} table."} for name in TOOLS}
+
+
+def _of_openai(stack: Stack) -> dict[str, Any]:
+    block = {"baseUrl": f"{stack.openai.url}/v1", "apiKey": "openai-demo", "silenceDurationMs": 200}
+    return {"realtime": {"enabled": True, "providers": {"openai": block}}}
 
 
 def _route(stack: Stack, line: Line, *, at: str) -> dict[str, Any]:
@@ -142,6 +156,9 @@ SYSTEMS: Final = {
         System(name="refused", carrier="mock", stt=("deepgram", "elevenlabs", "compatible"), voices=("compatible",)),
         System(name="busy", carrier="mock", stt=("deepgram", "elevenlabs", "compatible"), voices=("compatible",)),
         System(name="scribe", carrier="telnyx", stt=("elevenlabs",), voices=("deepgram",)),
+        System(name="realtime", carrier="mock", stt=("deepgram",), voices=("openai",), realtime=True),
+        System(name="relay", carrier="twilio", stt=("openai",), voices=("openai",), relay=True),
+        System(name="relay of telnyx", carrier="telnyx", stt=("openai",), voices=("openai",), relay=True),
         System(name="whisper", carrier="plivo", stt=("compatible",), voices=("compatible",)),
     )
 }

@@ -9,9 +9,20 @@ from typing import Final
 from tests.conversations.bad_models import MODELS
 from tests.conversations.bad_recognition import BYSTANDERS, RECOGNITION
 from tests.conversations.bad_voices import VOICES
+from tests.conversations.relayed import RELAYED
+from tests.conversations.speech_to_speech import SPEECH_TO_SPEECH
 from tests.conversations.tool_use import TOOLS
 from tests.conversations.turns import TURNS
 
 __all__ = ["CONVERSATIONS"]
 
-CONVERSATIONS: Final = (*TURNS, *TOOLS, *MODELS, *VOICES, *RECOGNITION, *BYSTANDERS)
+CONVERSATIONS: Final = (
+    *TURNS,
+    *TOOLS,
+    *MODELS,
+    *VOICES,
+    *RECOGNITION,
+    *BYSTANDERS,
+    *SPEECH_TO_SPEECH,
+    *RELAYED,
+)

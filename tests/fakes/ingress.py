@@ -81,12 +81,12 @@ class InMemoryLog:
         assert carrier
         return self.legs.get(leg)
 
-    async def consume_token(self, call: CallId, token: str, number: int = 0) -> bool:
+    async def consume_token(self, call: CallId, token: str, number: int = 0, *, again: bool = False) -> bool:
         self._reach()
-        if number:
+        if number or again:
             newest, last = self.series.get(call, ("", 0))
             over = call in self.phases and self.phases[call].is_over
-            if over or token != newest or number <= last:
+            if over or token != newest or number < last or (number == last and not again):
                 return False
             self.series[call] = (token, number)
             return True

@@ -9,7 +9,6 @@ import pytest
 
 from voicecall.errors import ConfigError
 from voicecall.settings import Loaded, read_settings
-from voicecall.settings.reading.unsupported import NOT_OFFERED
 
 
 def read(tmp_path: Path, document: dict[str, Any]) -> Loaded:
@@ -87,25 +86,6 @@ def test_a_voice_may_be_written_with_the_names_that_other_services_have(tmp_path
 def test_both_shapes_of_voices_serve_a_number_too(tmp_path: Path) -> None:
     numbers = {"+15550001001": {"tts": {"providers": {"openai": {"voice": "sage"}}}}}
     assert read(tmp_path, {"numbers": numbers}).settings.on_route("+15550001001").tts.openai.voice == "sage"
-
-
-@pytest.mark.parametrize("block", sorted(path[0] for path in NOT_OFFERED))
-@pytest.mark.parametrize("value", [{"enabled": True}, {}, {"windowMinutes": 60}])
-def test_what_is_not_offered_is_refused_with_what_there_is_instead(
-    tmp_path: Path, block: str, value: dict[str, Any]
-) -> None:
-    """Never silently, because the operator relies on it."""
-    with pytest.raises(ConfigError) as refusal:
-        read(tmp_path, {block: value})
-    (sentence,) = refusal.value.problems
-    assert sentence.startswith(f"{block} is not offered here: {NOT_OFFERED[block,]}")
-
-
-@pytest.mark.parametrize("block", sorted(path[0] for path in NOT_OFFERED))
-@pytest.mark.parametrize("value", [{"enabled": False, "x": 1}, False, None])
-def test_an_unsupported_block_that_is_switched_off_is_a_warning(tmp_path: Path, block: str, value: object) -> None:
-    (warning,) = read(tmp_path, {block: value}).warnings
-    assert warning.startswith(f"{block} is not offered here and was passed over: ")
 
 
 @pytest.mark.parametrize(

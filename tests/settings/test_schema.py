@@ -15,7 +15,6 @@ from voicecall.settings.model.settings import Settings
 from voicecall.settings.reading.legacy import OLDER
 from voicecall.settings.reading.tree import Path as Key
 from voicecall.settings.reading.tree import all_paths, leaves
-from voicecall.settings.reading.unsupported import NOT_OFFERED
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = schema()
@@ -35,7 +34,6 @@ KEYS: list[Key] = [
     *(path for path, _ in leaves()),
     *all_paths(),
     *OLDER,
-    *NOT_OFFERED,
     ("tts", "providers", "microsoft", "voice"),
     ("tts", "providers", "google"),
     ("streaming", "providers", "mistral"),

@@ -31,11 +31,16 @@ def agent_for(
     hosts: AgentHosts,
     breakers: Breakers | None = None,
     tools: Tools = NO_TOOLS,
+    *,
+    partner: Provider[Agent] | None = None,
 ) -> Agent:
     """The configured agent, and those that answer in its place. It borrows everything else that it is given.
 
-    `tools`: the operator's own, beside the built-in ones.
+    `tools`: the operator's own, beside the built-in ones. `partner`: a model that hears and speaks; the agents answer
+    in its place, where that is wanted.
     """
+    if partner is not None and not settings.realtime.falls_back:
+        return partner.port
     main = {
         "model": settings.response_model,
         "baseUrl": settings.response_base_url,
@@ -45,10 +50,10 @@ def agent_for(
     # A number's own model may be one of the general fallbacks too.
     wanted = list(dict.fromkeys((first, *settings.response_fallbacks)))
     build = _Build(settings, http, hosts, len(wanted), tools)
-    if len(wanted) == 1:
+    if len(wanted) == 1 and partner is None:
         return build.agent(first, is_followed=False)
     breakers, names = breakers or Breakers(), Counter[str]()
-    agents = []
+    agents = [] if partner is None else [partner]
     for place, each in enumerate(wanted, start=1):
         names[each.model] += 1
         name = each.model if names[each.model] == 1 else f"{each.model}#{names[each.model]}"

@@ -183,10 +183,10 @@ class RedisCallLog(CallLog):
         await self._dead.set_aside(call, entries.undecodable)
         return entries.records
 
-    async def consume_token(self, call: CallId, token: str, number: int = 0) -> bool:
+    async def consume_token(self, call: CallId, token: str, number: int = 0, *, again: bool = False) -> bool:
         """As the port says. Raises BusUnavailable."""
         keys = (self._keys.token(call), self._keys.state(call))
-        return bool(await self._scripts.run("consume_token", keys, digest(token), number))
+        return bool(await self._scripts.run("consume_token", keys, digest(token), number, int(again)))
 
     async def find_call(self, carrier: str, leg: LegId) -> CallId | None:
         """The call of a leg that a commit named; None when unknown. Raises BusUnavailable."""

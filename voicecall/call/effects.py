@@ -171,7 +171,8 @@ class Speak(_Effect):
     """Synthesise and play one utterance. Outcome: `PlaybackDone` (from the ingress) or `SpeechFailed`.
 
     `or_clip`: the text is already the apology for failed synthesis; when that fails too, play the recorded clip.
-    `clip`: play it at once, because the voice is known to be silent.
+    `clip`: play it at once, because the voice is known to be silent. `item`: the agent speaks itself, and this is its
+    audio; the text may still grow.
     Where the carrier speaks: `token` comes back with the caller's answer, and `listens` makes it wait for one.
     `tones`: keys, played as DTMF in the place of a text.
     """
@@ -182,6 +183,7 @@ class Speak(_Effect):
     text: Speakable
     or_clip: bool = False
     clip: bool = False
+    item: str = ""
     token: str = ""
     listens: bool = True
     tones: str = ""

@@ -531,11 +531,17 @@ class AgentSaid(_Event):
     behind the first text count as if before it; `saved_ms`, how much later it would have come if the agent had been
     asked only when the turn was over. None: not known, or it was. `failover`: from this
     sentence on another agent than the first one answers.
+
+    `item`: the agent speaks itself, and this is what it has said so far in the piece of audio of that name; a longer
+    text of the same item replaces this one. `audio_ms`: how long that audio is, once it is whole. "": the text is to be
+    synthesised.
     """
 
     name: ClassVar[str] = "AgentSaid"
     turn: int
     text: str
+    item: str = ""
+    audio_ms: int | None = None
     first_text_ms: int | None = None
     saved_ms: int | None = None
     connect_ms: int | None = None

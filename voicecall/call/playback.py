@@ -23,6 +23,7 @@ __all__ = [
     "carrier_greeted",
     "cut",
     "drop",
+    "extend",
     "fail",
     "find",
     "finished",
@@ -64,11 +65,13 @@ def say(
     protected: bool = False,
     or_clip: bool = False,
     clip: bool = False,
+    item: str = "",
+    lasts_ms: int | None = None,
 ) -> Step:
     """Queue one more utterance. It is spoken at once if there is a way to the caller, else when there is one.
 
     Where the carrier speaks, a text that is longer than its longest prompt becomes several utterances; `request` is
-    answered after the last.
+    answered after the last. `item`: audio of the agent's own, which lasts `lasts_ms` so far.
     """
     parts = _parts(step.call, text)
     for part, text_of_part in enumerate(parts):
@@ -84,6 +87,8 @@ def say(
             clip=clip,
             part=part,
             more=more,
+            item=item,
+            lasts_ms=lasts_ms,
         )
         step = _queue(step, utterance)
     return step
@@ -110,6 +115,17 @@ def forget_tones(step: Step) -> Step:
         if utterance.tones:
             step = drop(step, utterance).resolve(utterance.request, ok=False, text=TONES_UNKNOWN)
     return step
+
+
+def extend(step: Step, no: int, text: Speakable, lasts_ms: int | None) -> Step:
+    """The agent has said more in the audio of this utterance. What was cut keeps what was heard of it."""
+    utterance = find(step.call, no)
+    if utterance is None:
+        return step.with_call(transcript.reworded(step.call, no, text))  # it was heard to its end already
+    if utterance.cut:
+        return step.ignored()
+    step = _replace_utterance(step, replace(utterance, text=text, lasts_ms=lasts_ms))
+    return _await_playback(step.with_call(transcript.reworded(step.call, no, text)))
 
 
 def _parts(call: Call, text: Speakable) -> tuple[Speakable, ...]:
@@ -167,6 +183,7 @@ def _speak(step: Step, utterance: Utterance) -> Step:
             text=utterance.text,
             or_clip=utterance.or_clip,
             clip=utterance.clip,
+            item=utterance.item,
             token=token,
             listens=listens,
             tones=utterance.tones,
@@ -225,7 +242,7 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
     if utterance is None:
         return step.ignored()
     if event.total_ms is None:
-        event = replace(event, total_ms=transcript.duration_ms(step.call, utterance.text))
+        event = replace(event, total_ms=utterance.lasts_ms or transcript.duration_ms(step.call, utterance.text))
     elif event.complete and not utterance.broken and not utterance.clip:
         step = _speed_known(step, utterance.text, event.total_ms)
     if utterance.tones:
@@ -298,7 +315,14 @@ def repeat(
     for text in texts[:-1]:
         step = say(step, text, turn=utterance.turn, or_clip=or_clip)
     again = replace(
-        utterance, no=step.call.playback.made + 1, text=texts[-1], asked_at=step.at, began_at=None, cut=False
+        utterance,
+        no=step.call.playback.made + 1,
+        text=texts[-1],
+        asked_at=step.at,
+        began_at=None,
+        cut=False,
+        item="",  # its audio was taken, or is not there any more
+        lasts_ms=None,
     )
     step = _queue(step, again)
     question = step.call.pending_continue
@@ -316,14 +340,16 @@ def ask_again(step: Step, question: tuple[Utterance, ...]) -> Step:
     return step
 
 
-def repeat_all(step: Step, *, keep_begun: bool = False) -> Step:
+def repeat_all(step: Step, *, keep_begun: bool = False, keep_own: bool = False) -> Step:
     """Playback broke off, or its way to the caller was lost: repeat everything, with an apology for what had begun.
 
-    `keep_begun`: what has begun is heard to its end, or its end is reported, and said then.
+    `keep_begun`: what has begun is heard to its end, or its end is reported, and said then. `keep_own`: the same for
+    what the agent spoke itself, which is a whole reply and too long to be repeated.
     """
     step = resume(step)
     step = forget_tones(step)
-    queued = [u for u in step.call.utterances if not u.cut and not (keep_begun and u.began_at is not None)]
+    kept = [u.began_at is not None and (keep_begun or (keep_own and bool(u.item))) for u in step.call.utterances]
+    queued = [u for u, is_kept in zip(step.call.utterances, kept, strict=True) if not u.cut and not is_kept]
     for utterance in queued:
         step = _withdraw(step, utterance)
     for utterance in queued:

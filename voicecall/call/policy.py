@@ -98,6 +98,7 @@ class CallPolicy:
     filler_after_s: float = 2.0
     reconnect_s: float = 10.0
     streaming: bool = True  # speech goes over a media stream; False: the carrier synthesises and recognises it
+    relay: bool = False  # the carrier hears and speaks over its media socket, which carries text
     digits_replace_media: bool = False  # to send DTMF the carrier stops what the leg is doing, its stream included
     longest_prompt: int = 0  # characters of one prompt in the carrier's own voice; 0: no limit is known
     by_command: bool = False  # the carrier ignores webhook responses: answering and opening a stream are REST commands

@@ -71,7 +71,9 @@ def reactivated(step: Step, event: Reactivated, *, waits_for_tools: bool = False
     step = step.replace(reactivations=call.reactivations + 1).set_floor(stt_down=False)
     step = playback.forget_tones(_settle_pending(step, call))
     if step.call.has_voice:  # speech may have waited for digits whose outcome is settled now
-        step = playback.repeat_all(step, keep_begun=event.cause is Takeover.HANDED_OVER)
+        step = playback.repeat_all(
+            step, keep_begun=event.cause is Takeover.HANDED_OVER or call.is_relayed, keep_own=True
+        )
     if call.reply_due and not call.is_ending and not waits_for_tools:
         said = transcript.said_of_turn(step.call, call.turn)
         return turns.ask_agent(step.settle(AskAgent), said)

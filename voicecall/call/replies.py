@@ -23,6 +23,7 @@ __all__ = [
     "NativeVoice",
     "NoOp",
     "Refuse",
+    "Relay",
     "Reply",
     "answer_voice",
     "reconnections",
@@ -40,6 +41,7 @@ class Connect:
 
     A request that no ingress answers ends the call, a stream that no ingress answers does not (guarantee P7): a carrier
     that goes on by itself opens a stream with each token of `rounds`, and pauses for a second between two rounds.
+    `relay`: the streams carry text.
     """
 
     call: CallId
@@ -47,6 +49,24 @@ class Connect:
     token: str  # single use, bound to the call and its leg; those of `rounds` too
     resume_url: str  # absolute, and different from every earlier URL, so that its signature is new
     rounds: tuple[tuple[str, ...], ...] = ()
+    relay: "Relay | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relay:
+    """The carrier hears and speaks, and its socket carries text. What is "" is the carrier's default.
+
+    `language`: BCP 47. `more`: further attributes of its own, by name.
+    """
+
+    language: str = ""
+    voice: str = ""
+    voice_provider: str = ""
+    recogniser: str = ""
+    recogniser_model: str = ""
+    hints: str = ""
+    interruptible: str = "any"
+    more: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

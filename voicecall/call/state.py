@@ -143,6 +143,8 @@ class Utterance:
     more: int = 0  # and how many follow
     tones: str = ""  # keys that are played in the place of a text, never again after a crash
     tool: int = 0  # the agent's tool call that wants these
+    item: str = ""  # the agent's own audio, not synthesised; the text may still grow
+    lasts_ms: int | None = None  # of that audio, as far as the text goes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,9 +168,14 @@ class WaitingRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingReply:
-    """The agent's reply to the newest turn is due. `text`: so far, where the carrier must speak it in one piece."""
+    """The agent's reply to the newest turn is due. `text`: so far, where the carrier must speak it in one piece.
+
+    `item`: the newest piece of audio of an agent that speaks itself, said as the utterance of that number.
+    """
 
     text: Speakable = NOTHING
+    item: str = ""
+    utterance: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -565,6 +572,11 @@ class Call:
     def is_native(self) -> bool:
         """The carrier speaks and listens itself: no stream is used, and each prompt replaces the one before."""
         return not self.policy.streaming or self.stream_given_up
+
+    @property
+    def is_relayed(self) -> bool:
+        """The carrier hears and speaks, and its socket carries text."""
+        return self.policy.relay and not self.is_native
 
     @property
     def is_speaking(self) -> bool:

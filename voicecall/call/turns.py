@@ -266,7 +266,18 @@ def agent_said(step: Step, event: AgentSaid) -> Step:
     if call.is_native:
         # One prompt replaces another there: sent sentence by sentence, only the last would be heard.
         return step.set_floor(failures=0, reply=PendingReply(text=Speakable(f"{reply.text} {text}".strip())))
+    if event.item:
+        return _agent_spoke(step, event, reply, text)
     return playback.say(step.disarm(Timer.FILLER).set_floor(failures=0), text, turn=event.turn)
+
+
+def _agent_spoke(step: Step, event: AgentSaid, reply: PendingReply, text: Speakable) -> Step:
+    """An agent that speaks itself: its audio is one utterance, whose text grows while it is heard."""
+    if event.item == reply.item:
+        return playback.extend(step, reply.utterance, text, event.audio_ms)
+    reply = replace(reply, item=event.item, utterance=step.call.playback.made + 1)
+    step = step.disarm(Timer.FILLER).set_floor(failures=0, reply=reply)
+    return playback.say(step, text, turn=event.turn, item=event.item, lasts_ms=event.audio_ms)
 
 
 def _first_text(step: Step, event: AgentSaid) -> Step:

@@ -108,7 +108,7 @@ def _summary(loaded: Loaded) -> str:
     settings = loaded.settings
     if not settings.enabled:
         return f"{loaded.source.path}: disabled; nothing else was checked."
-    speech = "media streams" if settings.streaming.enabled else "the carrier's own speech"
+    speech = settings.way_of_speech
     numbers = f", {len(settings.numbers)} numbers with their own settings" if settings.numbers else ""
     return (
         f"{loaded.source.path} ({loaded.source.because}) is valid: {settings.provider}, {speech},"

@@ -103,7 +103,7 @@ def _checks(settings: Settings, deployed: Deployment) -> Iterator[Check]:
     caller = f"calls come from {settings.from_number}" if settings.from_number else "no caller ID is needed"
     yield Check("provider-config", ok=True, message=f"the account is complete; {caller}")
     yield _exposure(settings, deployed)
-    how = "media streams" if settings.streaming.enabled else "the carrier's own speech"
+    how = settings.way_of_speech
     yield Check("mode", ok=True, message=f"calls {settings.outbound.default_mode} by default, through {how}")
     yield _answering(settings)
 

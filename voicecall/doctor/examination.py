@@ -115,7 +115,7 @@ async def _outside(
     if url is not None:
         for finding in address.judge(settings, deployment, await address.probe(http, url)):
             yield finding
-        if settings.streaming.enabled:
+        if settings.is_streaming:
             yield address.judge_stream(await address.probe_stream(http, stream_url))
     try:
         inspection = await inspection_for(settings, deployment, http)

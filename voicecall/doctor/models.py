@@ -21,8 +21,8 @@ def used(settings: Settings) -> dict[str, str]:
         f"responseFallbacks.{place}": each.model.rpartition("/")[2]
         for place, each in enumerate(settings.response_fallbacks)
     }
-    if settings.streaming.enabled:
-        paths = [STT[name].model for name in settings.streaming.recognisers if _is_makers(settings, name)]
+    if settings.is_streaming and not settings.relay.enabled:
+        paths = [STT[name].model for name in settings.recognisers if _is_makers(settings, name)]
         models |= {".".join(path): value for path in paths if path and (value := value_at(settings, path))}
         models |= retiring_models(settings)
     return models

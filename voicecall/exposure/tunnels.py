@@ -50,7 +50,7 @@ async def open_tunnel(settings: Settings, port: int, environ: Mapping[str, str])
 def routes_of(settings: Settings, public_path: str, port: int, serve_path: str | None = None) -> dict[str, str]:
     """Public path to local URL: the webhook's, and the media sockets' when streaming is enabled."""
     routes = {public_path: f"http://127.0.0.1:{port}{serve_path or settings.serve.path}"}
-    if settings.streaming.enabled:
+    if settings.is_streaming:
         stream = settings.streaming.stream_path
         routes[stream] = f"http://127.0.0.1:{port}{stream}"
     return routes

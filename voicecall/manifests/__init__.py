@@ -21,7 +21,7 @@ from voicecall.manifests import (
     twilio,
     whisper,
 )
-from voicecall.manifests.manifest import AgentManifest, CarrierManifest, SttManifest, TtsManifest
+from voicecall.manifests.manifest import AgentManifest, CarrierManifest, RealtimeManifest, SttManifest, TtsManifest
 from voicecall.manifests.models import AGENTS, plain_model, problem_of, provider_of, service_of
 
 __all__ = [
@@ -29,11 +29,14 @@ __all__ = [
     "AGENTS",
     "CARRIERS",
     "DEFAULT_CARRIER",
+    "DEFAULT_REALTIME",
     "DEFAULT_STT",
+    "REALTIME",
     "STT",
     "TTS",
     "AgentManifest",
     "CarrierManifest",
+    "RealtimeManifest",
     "SttManifest",
     "TtsManifest",
     "plain_model",
@@ -81,6 +84,11 @@ TTS: Final[Mapping[str, TtsManifest]] = {
     )
 }
 """By the key of its block under `tts`; in this order they are tried after the configured one."""
+
+REALTIME: Final[Mapping[str, RealtimeManifest]] = {manifest.name: manifest for manifest in (openai.REALTIME,)}
+"""By `realtime.provider`."""
+
+DEFAULT_REALTIME: Final = openai.REALTIME.name
 
 AGENT: Final = openai.AGENT
 """The service of language models that a `responseModel` without a slash means; the others are in `AGENTS`."""

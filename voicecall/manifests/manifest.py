@@ -10,7 +10,15 @@ from typing import Any
 
 from voicecall.manifests.fields import Block
 
-__all__ = ["AgentManifest", "CarrierManifest", "KeyPath", "KeyVariable", "SttManifest", "TtsManifest"]
+__all__ = [
+    "AgentManifest",
+    "CarrierManifest",
+    "KeyPath",
+    "KeyVariable",
+    "RealtimeManifest",
+    "SttManifest",
+    "TtsManifest",
+]
 
 KeyPath = tuple[str, ...]
 """Where a key stands in the configuration, as written there: `("telnyx", "apiKey")`."""
@@ -50,6 +58,8 @@ class CarrierManifest:
     """A captured request is refused by its age. Otherwise the carrier is asked for each leg that arrives."""
     keys_replace: bool = False
     """Sending digits replaces the document that the call is executing."""
+    relays: bool = False
+    """It can hear and speak itself over a socket that carries text."""
     longest_prompt: int = 0
     """Characters of one prompt in its own voice, as written in XML; a longer text is said in parts. 0: no limit."""
     reports_beep: bool = True
@@ -200,3 +210,24 @@ class AgentManifest:
     def lacks_key(self, base_url: str | None, api_key: str | None) -> bool:
         """Whether it cannot answer for want of a key. A service of the operator's own at `base_url` may need none."""
         return self.needs_key and api_key is None and base_url in {None, self.default_url}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealtimeManifest:
+    """A model that hears and speaks. The adapter is `wire_of` in `voicecall/realtime/<adapter>.py`."""
+
+    name: str
+    """The value of `realtime.provider`, and the key of its block under `realtime.providers`."""
+    adapter: str
+    block: type[Block]
+    default_url: str
+    """Address of the service unless `baseUrl` names another; there a key is required."""
+    variables: tuple[KeyVariable, ...] = ()
+
+    @property
+    def api_key(self) -> KeyPath:
+        return ("realtime", "providers", self.name, "apiKey")
+
+    @property
+    def base_url(self) -> KeyPath:
+        return ("realtime", "providers", self.name, "baseUrl")

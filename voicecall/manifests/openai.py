@@ -6,19 +6,21 @@ Dates of retiring models are those of OpenAI's "Deprecations" page; `GET /v1/mod
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from voicecall.manifests.fields import BaseUrl, Block, Positive, Secret, Share, Text
-from voicecall.manifests.manifest import AgentManifest, SttManifest, TtsManifest
+from voicecall.manifests.fields import BaseUrl, Block, Positive, Secret, Share, Text, whole
+from voicecall.manifests.manifest import AgentManifest, RealtimeManifest, SttManifest, TtsManifest
 
 __all__ = [
     "AGENT",
     "HTTP_MODEL",
     "OPENAI_URL",
     "READ_ALOUD_MODEL",
+    "REALTIME",
     "STT",
     "TTS",
     "OpenAI",
+    "OpenAIRealtime",
     "OpenAIRecognition",
     "is_openai",
 ]
@@ -72,6 +74,33 @@ class OpenAI(Block):
     """Instructions on how to speak, for models that take them."""
 
 
+class OpenAIRealtime(Block):
+    """OpenAI Realtime as a model that hears and speaks, or a service with the same API."""
+
+    api_key: Secret = None
+    """Key of OpenAI, or of the service at `baseUrl`."""
+    base_url: BaseUrl = OPENAI_URL
+    """Address of OpenAI, or of a service with its Realtime API."""
+    model: Text = "gpt-realtime-2.1"
+    """Its model."""
+    voice: Text = "marin"
+    """Its voice; what is read aloud on such calls has the same, unless `tts.openai.voice` names another."""
+    speed: Annotated[float, Field(ge=0.25, le=1.5)] = 1.0
+    """How fast it speaks."""
+    language: Text | None = None
+    """Language of the callers, as in `en`, for their transcript; without it the model finds out."""
+    transcription_model: Text = "gpt-transcribe"
+    """The model that writes down what the caller says."""
+    silence_duration_ms: Positive = 500
+    """Silence that ends an utterance of the caller, in milliseconds."""
+    prefix_padding_ms: Positive = 300
+    """Audio before the first sound of an utterance that belongs to it, in milliseconds."""
+    vad_threshold: Share = 0.5
+    """Threshold of speech detection, from 0 to 1."""
+    max_session_minutes: Annotated[int, Field(ge=1, le=60), BeforeValidator(whole)] = 60
+    """How long the service keeps a connection, in minutes; it is renewed before."""
+
+
 _INSTEAD: Final = "gpt-transcribe or gpt-live-transcribe"
 
 STT: Final = SttManifest(
@@ -122,6 +151,17 @@ TTS: Final = TtsManifest(
         "tts-1-hd": ("2027-01-06", "gpt-realtime-2.1-mini, which reads aloud through Realtime"),
     },
     replaced=dict.fromkeys(("gpt-4o-mini-tts", "tts-1", "tts-1-hd"), READ_ALOUD_MODEL),
+)
+
+REALTIME: Final = RealtimeManifest(
+    name="openai",
+    adapter="openai",
+    block=OpenAIRealtime,
+    default_url=OPENAI_URL,
+    variables=(
+        (("realtime", "providers", "openai", "apiKey"), "OPENAI_API_KEY"),
+        (("realtime", "providers", "openai", "baseUrl"), "OPENAI_BASE_URL"),
+    ),
 )
 
 AGENT: Final = AgentManifest(

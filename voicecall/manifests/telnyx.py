@@ -19,6 +19,7 @@ class Telnyx(Block):
 
 CARRIER: Final = CarrierManifest(
     name="telnyx",
+    relays=True,
     account=Telnyx,
     credentials=((("telnyx", "apiKey"), "TELNYX_API_KEY"), (("telnyx", "connectionId"), "TELNYX_CONNECTION_ID")),
     verification=((("telnyx", "publicKey"), "TELNYX_PUBLIC_KEY"),),

@@ -19,6 +19,7 @@ class Twilio(Block):
 
 CARRIER: Final = CarrierManifest(
     name="twilio",
+    relays=True,
     account=Twilio,
     credentials=((("twilio", "accountSid"), "TWILIO_ACCOUNT_SID"), (("twilio", "authToken"), "TWILIO_AUTH_TOKEN")),
     also_filled=((("fromNumber",), "TWILIO_FROM_NUMBER"),),

@@ -68,7 +68,7 @@ async def running_exchange(
             grace_s=options.grace_s,
         )
         supervisor = supervisor_in(environ, services.http)
-        tabs = Tabs(exchange, supervisor, streams=settings.streaming.enabled)
+        tabs = Tabs(exchange, supervisor, streams=settings.is_streaming)
         app = web.Application(client_max_size=_BODY)
         app.add_routes(Orders(exchange, services.http, secret=secret, upstream=options.upstream).routes())
         app.add_routes([web.get("/tabs", guarded(secret, tabs.serve))])
@@ -84,7 +84,7 @@ async def running_exchange(
 async def _services(settings: Settings, secret: str) -> AsyncIterator[Services]:
     async with aiohttp.ClientSession() as http:
         webhooks = Webhooks(http, secret)
-        voice = tts_for(settings, http) if settings.streaming.enabled and settings.tts.voices else None
+        voice = tts_for(settings, http) if settings.is_streaming and settings.tts.voices else None
         try:
             yield Services(http=http, webhooks=webhooks, voice=voice)
         finally:

@@ -37,6 +37,11 @@ from voicecall.ports.carrier import (
     MediaStopped,
     MediaUnknown,
     PlainAudio,
+    RelayIn,
+    RelayInterrupted,
+    RelayPlayed,
+    RelayPrompt,
+    RelaySpeaking,
     SupportsAwaitBeep,
     SupportsTransfer,
     TakesCommands,
@@ -61,6 +66,7 @@ from voicecall.ports.media import (
     Pause,
     Play,
     Resume,
+    Say,
 )
 from voicecall.ports.public_address import Address, PublicAddressResolver, WebhookUrl, current_url, with_query
 from voicecall.ports.speech import (
@@ -75,7 +81,9 @@ from voicecall.ports.speech import (
     Question,
     ReplyCut,
     ReplyPiece,
+    SpeechPartner,
     SpeechToText,
+    Spoken,
     SttEvent,
     SttSession,
     TextToSpeech,
@@ -145,10 +153,18 @@ __all__ = [
     "PublicAddressResolver",
     "Question",
     "Record",
+    "RelayIn",
+    "RelayInterrupted",
+    "RelayPlayed",
+    "RelayPrompt",
+    "RelaySpeaking",
     "ReplyCut",
     "ReplyPiece",
     "Resume",
+    "Say",
+    "SpeechPartner",
     "SpeechToText",
+    "Spoken",
     "SttEvent",
     "SttSession",
     "SupportsAwaitBeep",
@@ -182,7 +198,7 @@ __all__ = [
 class Ports:
     """The adapters that one call uses. `routes`: other ports for numbers with settings of their own, by route name.
 
-    `turn_judge`: None where no turn model is configured.
+    `turn_judge`: None where no turn model is configured. `partner`: of `stt` and `agent`, where one model is both.
     """
 
     controls: Mapping[str, CallControl] = field(default_factory=dict)
@@ -192,6 +208,7 @@ class Ports:
     agent: Agent
     turn_judge: TurnJudge | None = None
     tools: Tools = NO_TOOLS
+    partner: SpeechPartner | None = None
     routes: Mapping[str, "Ports"] = field(default_factory=dict)
 
     def on(self, route: str) -> "Ports":

@@ -174,10 +174,11 @@ class IngressLog(Protocol):
         """The call a leg belongs to, for webhooks that carry no call id."""
         ...
 
-    async def consume_token(self, call: CallId, token: str, number: int = 0) -> bool:
+    async def consume_token(self, call: CallId, token: str, number: int = 0, *, again: bool = False) -> bool:
         """True once for each stream token posted with this call, until it expires.
 
         `number` above 0: for the newest series, True once for each number above all used before, while the call lives.
+        `again`: also for the number that was used last, because the carrier connects once more by itself.
         """
         ...
 

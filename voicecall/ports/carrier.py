@@ -27,6 +27,11 @@ __all__ = [
     "MediaStopped",
     "MediaUnknown",
     "PlainAudio",
+    "RelayIn",
+    "RelayInterrupted",
+    "RelayPlayed",
+    "RelayPrompt",
+    "RelaySpeaking",
     "SupportsAwaitBeep",
     "SupportsTransfer",
     "TakesCommands",
@@ -117,7 +122,10 @@ class MediaConnected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaStarted:
-    """`encoding`: of the caller's audio, as the carrier names it; usually mu-law, 8 kHz, mono, which is requested."""
+    """`encoding`: of the caller's audio, as the carrier names it; usually mu-law, 8 kHz, mono, which is requested.
+
+    "TEXT": the carrier hears and speaks, and the socket carries text.
+    """
 
     stream: StreamId
     leg: LegId
@@ -159,7 +167,39 @@ class MediaUnknown:
     """A well-formed frame of an unknown kind: ignored and counted."""
 
 
-MediaIn = MediaConnected | MediaStarted | MediaAudio | MediaKey | MediaMark | MediaStopped | MediaUnknown
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayPrompt:
+    """Where the carrier hears: words of the caller. `is_final`: the utterance is over."""
+
+    text: str
+    language: str = ""
+    is_final: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayInterrupted:
+    """The caller interrupted what the carrier was saying. `heard`: what of it they heard."""
+
+    heard: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayPlayed:
+    """So much more of what it was given to say has been played."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelaySpeaking:
+    """The carrier began (`is_on`) or ended to speak, or the caller (`is_caller`) did."""
+
+    is_caller: bool
+    is_on: bool
+
+
+RelayIn = RelayPrompt | RelayInterrupted | RelayPlayed | RelaySpeaking
+MediaIn = MediaConnected | MediaStarted | MediaAudio | MediaKey | MediaMark | MediaStopped | MediaUnknown | RelayIn
 
 
 PlainAudio = tuple[int, bytes]
@@ -167,7 +207,12 @@ PlainAudio = tuple[int, bytes]
 
 
 class MediaCodec(Protocol):
-    """One carrier's frames on the media socket. Sans-IO; runs for every 20 ms frame of every call."""
+    """One carrier's frames on the media socket. Sans-IO; runs for every 20 ms frame of every call.
+
+    `reports_played`: where its socket carries text, it reports what it has played of what it was given to say.
+    """
+
+    reports_played: bool = True
 
     def read(self, frame: str) -> MediaIn:
         """Raises WebhookRejected("media-malformed") for a frame that breaks the carrier's protocol."""
@@ -175,7 +220,7 @@ class MediaCodec(Protocol):
 
     def reader(self, start: MediaStarted) -> Callable[[str], MediaIn] | None:
         """What reads the frames after this start frame, as `read`; None when its encoding cannot be decoded."""
-        return self.read if start.encoding == "PCMU" else None
+        return self.read if start.encoding in ("PCMU", "TEXT") else None
 
     def plain_reader(self, start: MediaStarted) -> Callable[[bytes | bytearray], PlainAudio | None] | None:
         """What reads most of these frames faster: the audio of a plain one of this stream; None: `reader` decides.
@@ -196,12 +241,14 @@ class Codec(Protocol):
     """One carrier's signatures, webhooks and answers. Sans-IO.
 
     `token_key`: a key for the stream tokens in answers, made of the secret that verifies webhooks (`token_key` in
-    `carriers/common/signature.py`): each ingress has it, and Redis has not.
+    `carriers/common/signature.py`): each ingress has it, and Redis has not. `signs_sockets`: the carrier can sign the
+    handshake of a socket; it must where the socket carries text.
     """
 
     name: str
     media: MediaCodec
     token_key: bytes
+    signs_sockets: bool = True
 
     def looks_signed(self, headers: Mapping[str, str]) -> bool:
         """Whether the signature headers are present: a cheap check before the body is read."""

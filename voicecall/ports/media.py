@@ -24,6 +24,7 @@ __all__ = [
     "Pause",
     "Play",
     "Resume",
+    "Say",
 ]
 
 NO_OWNER: Final = NodeId("")
@@ -51,6 +52,20 @@ class Play:
     epoch: Epoch
     utterance: int
     mulaw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Worker to ingress: let the carrier say this, where its socket carries text.
+
+    `interruptible`: the caller may interrupt it. Only for a call whose policy says `relay`.
+    """
+
+    call: CallId
+    epoch: Epoch
+    utterance: int
+    text: str
+    interruptible: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +149,7 @@ class Listen:
     lease_ms: int
 
 
-MediaItem = Attach | FirstAudio | Play | Finish | Clear | Pause | Resume | Detach | CallerAudio | Listen
+MediaItem = Attach | FirstAudio | Play | Say | Finish | Clear | Pause | Resume | Detach | CallerAudio | Listen
 
 
 class MediaBus(Protocol):

@@ -4,12 +4,13 @@ Implemented by `voicecall/speech/` and `voicecall/agents/`, used by the shell of
 mu-law. Speech recognition reports the call's own events.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from voicecall.call.brief import CallBrief
 from voicecall.call.events import (
+    Event,
     Failover,
     Heard,
     SpeechStarted,
@@ -21,7 +22,7 @@ from voicecall.call.events import (
 )
 from voicecall.call.ids import CallId
 from voicecall.call.sessions import MAIN_AGENT
-from voicecall.call.state import Direction, Party, ToolUse
+from voicecall.call.state import Call, Direction, Party, ToolUse
 from voicecall.errors import ServiceError
 
 __all__ = [
@@ -36,7 +37,9 @@ __all__ = [
     "Question",
     "ReplyCut",
     "ReplyPiece",
+    "SpeechPartner",
     "SpeechToText",
+    "Spoken",
     "SttEvent",
     "SttSession",
     "TextToSpeech",
@@ -268,8 +271,21 @@ class ToolCalls:
     calls: tuple[ToolRequest, ...]
 
 
-ReplyPiece: TypeAlias = str | Failover | EndCall | ToolCalls
-"""Text of any length; that another agent answers than the first one; or, last, that it ends the call or calls tools."""
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The agent speaks itself: what it has said so far in the audio `item`; a later one of the same item replaces it.
+
+    `audio_ms`: how long that audio is, once it is whole. `SpeechPartner.audio` has the sound.
+    """
+
+    item: str
+    text: str
+    audio_ms: int | None
+
+
+ReplyPiece: TypeAlias = str | Spoken | Failover | EndCall | ToolCalls
+"""Text of any length, or speech; that another agent answers than the first one; or, last, that it ends the call or
+calls tools."""
 
 
 class Agent(Protocol):
@@ -295,3 +311,22 @@ class Agent(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class SpeechPartner(Protocol):
+    """A model that hears the caller and speaks itself. It is recognition and agent in one; this is what they lack.
+
+    It keeps a conversation of its own, which `follow` keeps equal to the call's.
+    """
+
+    def follow(self, call: Call, events: Sequence[Event]) -> None:
+        """The call is committed: `events` led to it. Returns at once and never raises."""
+        ...
+
+    def audio(self, call: CallId, item: str) -> AsyncIterator[bytes]:
+        """The sound of what it says, as it comes, to be read once. Raises ServiceError when it has no such item."""
+        ...
+
+    def forget(self, call: CallId) -> None:
+        """The activation ends."""
+        ...

@@ -102,7 +102,7 @@ def checked_message(text: str, settings: Settings, *, required: bool) -> str:
         raise InvalidRequest(f"message is longer than {LONGEST_MESSAGE} characters")
     if text and not speakable(text):
         raise InvalidRequest("message has nothing to say: no letters or digits remain without markup")
-    if settings.streaming.enabled and len(text) > settings.tts.max_text_length:
+    if settings.is_streaming and len(text) > settings.tts.max_text_length:
         raise InvalidRequest(f"message is longer than {settings.tts.max_text_length} characters (tts.maxTextLength)")
     return text
 

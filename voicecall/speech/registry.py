@@ -15,8 +15,10 @@ import aiohttp
 from voicecall.breaker import Breaker, Breakers
 from voicecall.call.phrases import AUTO
 from voicecall.manifests import STT, TTS
+from voicecall.manifests.openai import OpenAI, OpenAIRealtime
 from voicecall.ports import SpeechToText, TextToSpeech
 from voicecall.settings import Settings, Streaming, Tts
+from voicecall.speech.stt.link import Service
 from voicecall.speech.stt.recognition import Recognition
 from voicecall.speech.stt.session import Patience
 from voicecall.speech.tts.fallback import FallbackVoice
@@ -31,11 +33,20 @@ _LANGUAGE_KEYS: Final = ("language", "language_code")
 _SILENCE_S: Final = 8.0  # how long a caller may wait for the first audio, over all voices together
 
 
-def stt_for(settings: Settings, session: aiohttp.ClientSession, breakers: Breakers | None = None) -> SpeechToText:
-    """The configured speech recognition, and what takes over from it. It borrows `session` and `breakers`."""
+def stt_for(
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    breakers: Breakers | None = None,
+    *,
+    partner: Service | None = None,
+) -> SpeechToText:
+    """The configured speech recognition, and what takes over from it. It borrows `session` and `breakers`.
+
+    `partner`: a model that hears and speaks; recognition takes over from it, where that is wanted.
+    """
     streaming, breakers = settings.streaming, breakers or Breakers()
-    services = []
-    for name in streaming.recognisers:
+    services = [] if partner is None else [partner]
+    for name in settings.recognisers:
         manifest = STT[name]
         block: Any = _in_language(streaming.providers.block(manifest.block), settings.language)
         service = import_module(f"voicecall.speech.stt.{manifest.adapter}").build(block, session)
@@ -55,10 +66,20 @@ def tts_for(settings: Settings, session: aiohttp.ClientSession, breakers: Breake
     voices: dict[str, TextToSpeech] = {}
     own: dict[str, Breaker] = {}
     for name, timeouts in zip(tts.voices, _timeouts(tts), strict=True):
-        block: Any = _in_language(tts.block(TTS[name].block), settings.language)
+        block: Any = _in_language(_as_the_model(settings, tts.block(TTS[name].block)), settings.language)
         voices[name] = import_module(f"voicecall.speech.tts.{name}").build(block, timeouts, session)
         own[name] = breakers.of("tts", name, block.base_url, block.api_key)
     return FallbackVoice(voices, longest_text=tts.max_text_length, breakers=own)
+
+
+def _as_the_model(settings: Settings, block: Any) -> Any:
+    """Where OpenAI's model speaks itself, what is read aloud has its voice, unless another one is configured."""
+    realtime = settings.realtime
+    if not realtime.enabled or realtime.provider != "openai" or type(block) is not OpenAI:
+        return block
+    if "voice" in block.model_fields_set:
+        return block
+    return block.model_copy(update={"voice": realtime.providers.block(OpenAIRealtime).voice})
 
 
 def _in_language(block: Any, language: str) -> Any:

@@ -17,7 +17,7 @@ def main() -> int:
     """Play every stack, print the matrix, then the errors."""
     wanted = sys.argv[1:] or list(CARRIERS)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
-    columns = [stack for stack in stacks() if stack[0] in wanted]
+    columns = [stack for stack in stacks(partners=True) if stack[0] in wanted]
     outcomes: dict[Cell, Outcome] = {}
     for carrier, mode in columns:
         console.print(f"[dim]{carrier}, {mode} …[/]")

@@ -11,7 +11,18 @@ from typing import Any
 from simulators.stack import Plan, Stack
 from tests.contract.conformance.journeys import CROWDED, JOURNEYS
 from tests.contract.conformance.stage import FRIENDS, PEOPLE, PLACES, PLACES_OF_CALLERS, Stage
-from tests.contract.conformance.ways import CARRIERS, MODES, STREAMING, Cell, cannot, way_of
+from tests.contract.conformance.ways import (
+    CARRIERS,
+    MODES,
+    NATIVE,
+    PARTNERS,
+    REALTIME,
+    RELAY,
+    STREAMING,
+    Cell,
+    cannot,
+    way_of,
+)
 
 __all__ = ["Outcome", "cells", "play", "played", "stacks"]
 
@@ -28,9 +39,9 @@ class Outcome:
     seconds: float = 0.0
 
 
-def stacks() -> list[tuple[str, str]]:
-    """Every carrier in every mode."""
-    return list(itertools.product(CARRIERS, MODES))
+def stacks(*, partners: bool = False) -> list[tuple[str, str]]:
+    """Every carrier in every mode; with `partners` also those in which a model, or the carrier, hears and speaks."""
+    return [*itertools.product(CARRIERS, MODES), *(PARTNERS if partners else ())]
 
 
 def cells() -> Iterator[Cell]:
@@ -49,15 +60,22 @@ async def play(carrier: str, mode: str) -> dict[Cell, Outcome]:
         "voicemail": {"detection": "carrier", "onMachine": "leave-message"},
         "tools": {"transfer": PEOPLE},
         "streaming": {"enabled": mode == STREAMING, "silenceDurationMs": 200},
+        "relay": {"enabled": mode == RELAY},
     }
-    async with Stack(Plan(carrier=carrier, workers=2, config=config)) as stack:
-        stage = Stage(stack, way_of(carrier), streaming=mode == STREAMING)
+    document = _with_model if mode == REALTIME else None
+    async with Stack(Plan(carrier=carrier, workers=2, config=config, document=document)) as stack:
+        stage = Stage(stack, way_of(carrier), streaming=mode != NATIVE)
         await stage.script_the_model()
         await stage.script_the_people()
-        mine = [cell for cell in cells() if (cell.carrier, cell.mode) == (carrier, mode)]
+        mine = [Cell(journey, carrier, mode) for journey in JOURNEYS]
         together = await asyncio.gather(*(_one(stage, cell) for cell in mine if cell.journey not in CROWDED))
         alone = [await _one(stage, cell) for cell in mine if cell.journey in CROWDED]
     return {outcome.cell: outcome for outcome in (*together, *alone)}
+
+
+def _with_model(config: dict[str, Any], stack: Stack) -> dict[str, Any]:
+    block = {"baseUrl": f"{stack.openai.url}/v1", "apiKey": "sk-demo", "silenceDurationMs": 200}
+    return {**config, "realtime": {"enabled": True, "providers": {"openai": block}}}
 
 
 @cache

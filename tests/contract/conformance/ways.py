@@ -8,11 +8,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["CARRIERS", "MODES", "NATIVE", "STREAMING", "Cell", "Way", "cannot", "way_of"]
+__all__ = [
+    "CARRIERS",
+    "MODES",
+    "NATIVE",
+    "PARTNERS",
+    "REALTIME",
+    "RELAY",
+    "STREAMING",
+    "Cell",
+    "Way",
+    "cannot",
+    "way_of",
+]
 
 STREAMING: Final = "streaming"
 NATIVE: Final = "native"
 MODES: Final = (STREAMING, NATIVE)
+REALTIME: Final = "realtime"  # a model hears and speaks
+RELAY: Final = "relay"  # the carrier does, and exchanges text
+PARTNERS: Final = (
+    *((carrier, REALTIME) for carrier in ("twilio", "telnyx", "plivo", "mock")),
+    *((carrier, RELAY) for carrier in ("twilio", "telnyx")),
+)
+"""Further stacks, which `make conformance` plays; in `make test` the conversations stand for them."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +86,15 @@ class Cell:
 
 
 _NO_SOCKET: Final = "without streaming there is no socket to cut"
-_CANNOT: Final = {Cell("socket cut", carrier, NATIVE): _NO_SOCKET for carrier in CARRIERS}
+_CANNOT: Final = {
+    **{Cell("socket cut", carrier, NATIVE): _NO_SOCKET for carrier in CARRIERS},
+    **{
+        Cell("socket cut", carrier, RELAY): "the fault is one of sockets with audio" for carrier in ("twilio", "telnyx")
+    },
+    **{Cell("cough", carrier, RELAY): "the carrier decides what interrupts" for carrier in ("twilio", "telnyx")},
+    Cell("machine answers", "twilio", RELAY): "what a relay was given to say cannot be taken back",
+    Cell("machine gets nothing", "twilio", RELAY): "a relay writes down a machine's greeting before the AMD result",
+}
 
 
 def way_of(carrier: str) -> Way:

@@ -29,6 +29,7 @@ from voicecall.ports import (
     Pause,
     Play,
     Resume,
+    Say,
 )
 
 __all__ = ["Packed", "pack_audio", "pack_bundle", "unpack_bundle", "unpacked"]
@@ -51,6 +52,7 @@ _SHAPES: Final[dict[int, tuple[Any, tuple[type, ...]]]] = {
     7: (Resume, (int, bytes, int)),
     8: (FirstAudio, (int, bytes, int, int, int, str, str, str)),
     9: (Listen, (int, bytes, str, int)),
+    10: (Say, (int, bytes, int, int, str, bool)),
 }
 
 
@@ -116,18 +118,22 @@ def _fields(item: MediaItem) -> tuple[Any, ...]:
             return 1, _call_bytes(item.call), item.epoch, item.utterance, item.mulaw
         case Attach():
             return 0, _call_bytes(item.call), item.epoch, item.node, item.stream
-        case Finish() | Listen():
-            return _rare(item)
+        case _:
+            return _rarer(item)
+
+
+def _rarer(item: Say | Finish | FirstAudio | Clear | Detach | Pause | Resume | Listen) -> tuple[Any, ...]:
+    match item:
+        case Finish():
+            return 2, _call_bytes(item.call), item.epoch, item.utterance
         case FirstAudio():
             return 8, _call_bytes(item.call), item.epoch, item.utterance, item.synthesis_ms, *_failover(item.failover)
+        case Listen():
+            return 9, _call_bytes(item.call), item.listener, item.lease_ms
+        case Say():
+            return 10, _call_bytes(item.call), item.epoch, item.utterance, item.text, item.interruptible
         case Clear() | Detach() | Pause() | Resume():
             return _BARE[type(item)], _call_bytes(item.call), item.epoch
-
-
-def _rare(item: Finish | Listen) -> tuple[Any, ...]:
-    if isinstance(item, Listen):
-        return 9, _call_bytes(item.call), item.listener, item.lease_ms
-    return 2, _call_bytes(item.call), item.epoch, item.utterance
 
 
 def _item(fields: Any) -> MediaItem | None:

@@ -46,7 +46,7 @@ def _control(
         webhook_url=webhook_url,
         base_url=deployment.api_base_url(CARRIER),
         voice=settings.native_voice,
-        streams=settings.streaming.enabled,
+        streams=settings.is_streaming,
     )
 
 

@@ -47,6 +47,7 @@ def _control(
         webhook_url=webhook_url,
         base_url=deployment.api_base_url(CARRIER),
         voice=settings.native_voice,
+        relay=settings.relay.reply(settings.language) if settings.relay.enabled else None,
     )
 
 

@@ -31,6 +31,7 @@ class Codec(ports.Codec):
     """
 
     name = "telnyx"
+    signs_sockets = False
 
     def __init__(self, *, public_key: str, now: Callable[[], float], skip_verification: bool = False) -> None:
         if not skip_verification and not public_key.strip():

@@ -18,7 +18,7 @@ import aiohttp
 
 from voicecall.call.events import LegStatus, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, LegId
-from voicecall.call.replies import US_ENGLISH, Connect, NativeVoice
+from voicecall.call.replies import US_ENGLISH, Connect, NativeVoice, Relay
 from voicecall.carriers.common.native_voice import ENGLISH, Native, native
 from voicecall.carriers.common.rest import Reply, RestClient, RestTimeouts
 from voicecall.carriers.common.stream_path import personal_url
@@ -61,7 +61,8 @@ def command_id(effect: str) -> str:
 class Control(CallControl):
     """One Call Control connection. `webhook_url` is public and complete with its path; `http` is borrowed.
 
-    Where a method takes `connect`, Telnyx opens the media socket it describes once the leg is answered.
+    Where a method takes `connect`, Telnyx opens the media socket it describes once the leg is answered. With `relay`
+    the socket carries text.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Control(CallControl):
         webhook_url: WebhookUrl,
         base_url: str = "https://api.telnyx.com/v2",
         voice: NativeVoice = US_ENGLISH,
+        relay: Relay | None = None,
         timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008 - frozen, so sharing it is safe
     ) -> None:
         self._base = base_url.rstrip("/")
@@ -80,6 +82,7 @@ class Control(CallControl):
         self._connection_id = connection_id
         self._webhook_url = webhook_url
         self._voice = _native(voice)
+        self._relay = relay
         self._transcribed: OrderedDict[LegId, None] = OrderedDict()
         self._streamed_since: OrderedDict[LegId, float] = OrderedDict()
 
@@ -221,6 +224,9 @@ class Control(CallControl):
         Telnyx streams to one socket at a time. One that is being opened, or whose loss Telnyx is about to notice,
         counts as success: without a socket this is called again. A stream that still stands then is stopped first.
         """
+        if self._relay is not None:
+            await self._command(leg, "conversation_relay_start", effect, **_session(connect, self._relay))
+            return
         try:
             await self._command(leg, "streaming_start", effect, **_stream(connect))
         except CarrierRejected as error:
@@ -327,6 +333,21 @@ def _stream(connect: Connect | None) -> Mapping[str, Any]:
         "stream_bidirectional_sampling_rate": 8000,
         "stream_bidirectional_target_legs": "self",
         "stream_auth_token": connect.token,
+    }
+
+
+def _session(connect: Connect, relay: Relay) -> Mapping[str, Any]:
+    """A session in which Telnyx hears and speaks; what is not configured is its default."""
+    chosen = {
+        "language": relay.language.partition("-")[0],
+        "voice": relay.voice,
+        "transcription_engine": relay.recogniser,
+    }
+    return {
+        "url": personal_url(connect.stream_url, connect.call, connect.token),
+        "interruptible": relay.interruptible,
+        "dtmf_detection": True,
+        **{name: value for name, value in chosen.items() if value},
     }
 
 

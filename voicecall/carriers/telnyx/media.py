@@ -18,6 +18,7 @@ from voicecall.audio import alaw
 from voicecall.audio.framing import FRAME_BYTES
 from voicecall.audio.mulaw import SILENCE
 from voicecall.call.ids import LegId, StreamId
+from voicecall.carriers.common import relay
 from voicecall.carriers.common.media import (
     base64_of,
     encoding,
@@ -60,6 +61,8 @@ class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 class Media(ports.MediaCodec):
     """`MediaStarted.token` is always empty: the token is in the socket's path (`common/stream_path.py`)."""
 
+    reports_played = False
+
     def read(self, frame: str) -> MediaIn:
         return read_frame(frame, _read)
 
@@ -82,6 +85,8 @@ class Media(ports.MediaCodec):
 
 
 def _read(message: dict[str, Any]) -> MediaIn:
+    if relay.is_relay(message):
+        return _set_up(message) if message["type"] == "setup" else relay.read(message)
     return _audio(message) if message["event"] == "media" else _control(message)
 
 
@@ -138,6 +143,13 @@ def _started(message: dict[str, Any]) -> MediaStarted:
         token="",
         encoding=encoding(form["encoding"].upper(), form["sample_rate"], form.get("channels", 1), mulaw="PCMU"),
     )
+
+
+def _set_up(message: dict[str, Any]) -> MediaStarted:
+    leg = message["callControlId"]
+    if not is_call_control_id(leg):
+        raise ValueError("callControlId")
+    return relay.started(message, LegId(leg))
 
 
 def _stream(message: dict[str, Any]) -> StreamId:

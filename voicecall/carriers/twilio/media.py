@@ -10,6 +10,7 @@ import msgspec
 
 from voicecall import ports
 from voicecall.call.ids import LegId, StreamId
+from voicecall.carriers.common import relay
 from voicecall.carriers.common.media import (
     base64_of,
     encoding,
@@ -71,7 +72,14 @@ class Media(ports.MediaCodec):
         return f'{{"event":"clear","streamSid":"{stream}"}}'
 
     def _read(self, message: dict[str, Any]) -> MediaIn:
+        if relay.is_relay(message):
+            return self._set_up(message) if message["type"] == "setup" else relay.read(message)
         return _audio(message) if message["event"] == "media" else self._control(message)
+
+    def _set_up(self, message: dict[str, Any]) -> MediaIn:
+        if message.get("accountSid", self._account_sid) != self._account_sid or not is_call_sid(message["callSid"]):
+            raise ValueError("another account's setup, or callSid")
+        return relay.started(message, LegId(message["callSid"]))
 
     def _control(self, message: dict[str, Any]) -> MediaIn:
         match message["event"]:

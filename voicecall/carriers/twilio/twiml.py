@@ -18,6 +18,7 @@ from voicecall.call.replies import (
     NativeVoice,
     NoOp,
     Refuse,
+    Relay,
     Reply,
 )
 from voicecall.carriers.common.native_voice import ENGLISH, Native, native
@@ -128,8 +129,30 @@ def _reconnect(response: Element, reply: Connect) -> None:
     redirect(response, reply.resume_url)
 
 
+def _relay(relay: Relay) -> dict[str, str]:
+    """Attributes; what we do not set is Twilio's default. `events`: reports of what was played, to the word."""
+    chosen = {
+        "language": relay.language,
+        "voice": relay.voice,
+        "ttsProvider": relay.voice_provider,
+        "transcriptionProvider": relay.recogniser,
+        "speechModel": relay.recogniser_model,
+        "hints": relay.hints,
+        "interruptible": relay.interruptible,
+        "dtmfDetection": "true",
+        "events": "speaker-events tokens-played",
+        "applicationReconnect": "true",
+        **dict(relay.more),
+    }
+    return {name: writable(value) for name, value in chosen.items() if value}
+
+
 def _connect(response: Element, reply: Connect, token: str) -> None:
-    stream = SubElement(SubElement(response, "Connect"), "Stream", url=writable(reply.stream_url))
+    connect = SubElement(response, "Connect")
+    if reply.relay is None:
+        stream = SubElement(connect, "Stream", url=writable(reply.stream_url))
+    else:
+        stream = SubElement(connect, "ConversationRelay", {"url": writable(reply.stream_url), **_relay(reply.relay)})
     # In parameters, because Twilio removes the query of a stream's URL.
     SubElement(stream, "Parameter", name="token", value=writable(token))
     SubElement(stream, "Parameter", name="callId", value=writable(reply.call))

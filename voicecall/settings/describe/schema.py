@@ -14,7 +14,7 @@ from voicecall.settings.model.settings import Settings
 from voicecall.settings.reading.legacy import OLDER
 from voicecall.settings.reading.secret_refs import REFERENCE_IDS
 from voicecall.settings.reading.tree import Path, blocks
-from voicecall.settings.reading.unsupported import NOT_OFFERED, OTHER_STT, OTHER_TTS
+from voicecall.settings.reading.unsupported import OTHER_STT, OTHER_TTS
 
 __all__ = ["node_at", "schema"]
 
@@ -121,12 +121,6 @@ def _allow_other_shapes(made: dict[str, Any]) -> None:
     _allow_newer_tts(made)
     voicemail = made["$defs"]["Voicemail"]["properties"]
     voicemail["onMachine"] = {"anyOf": [voicemail["onMachine"], {"const": "hang-up"}]}
-    for path, instead in NOT_OFFERED.items():
-        off = {"type": "object", "properties": {"enabled": {"const": False}}, "required": ["enabled"]}
-        own[path[-1]] = {
-            "anyOf": [{"const": False}, {"type": "null"}, off],
-            "description": f"Not offered: {instead}.",
-        }
 
 
 def _allow_older_stt(made: dict[str, Any]) -> None:

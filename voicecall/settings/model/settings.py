@@ -42,6 +42,8 @@ from voicecall.settings.model.agents import ResponseFallbacks
 from voicecall.settings.model.archive import Archive
 from voicecall.settings.model.exposure import Serve, Tailscale, Tunnel, WebhookSecurity
 from voicecall.settings.model.language import AUTO, Language, OwnPhrases
+from voicecall.settings.model.realtime import Realtime
+from voicecall.settings.model.relay import Relay
 from voicecall.settings.model.reports import Callbacks, Live, Reports
 from voicecall.settings.model.routes import AgentId, NumberRoute, laid_over
 from voicecall.settings.model.secrets import Secrets
@@ -154,6 +156,8 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     skip_signature_verification: bool = False
     """Accept unsigned webhooks: for development on loopback only, refused elsewhere."""
     streaming: Streaming = Streaming()
+    realtime: Realtime = Realtime()
+    relay: Relay = Relay()
     turns: Turns = Turns()
     stt: Stt = Stt()
     tts: Tts = Tts()
@@ -252,6 +256,25 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
         return self.model_copy(update={**changes, **laid})
 
     @property
+    def is_streaming(self) -> bool:
+        """Calls have media streams."""
+        return self.streaming.enabled or self.realtime.enabled or self.relay.enabled
+
+    @property
+    def way_of_speech(self) -> str:
+        """Who hears and speaks, in a few words for operators."""
+        if self.relay.enabled:
+            return "the carrier's own speech, as text"
+        if self.realtime.enabled:
+            return f"speech-to-speech by {self.realtime.provider}"
+        return "media streams" if self.streaming.enabled else "the carrier's own speech"
+
+    @property
+    def recognisers(self) -> tuple[str, ...]:
+        """The services of speech recognition, in the order in which they are asked; none where only a model hears."""
+        return () if self.realtime.enabled and not self.realtime.falls_back else self.streaming.recognisers
+
+    @property
     def capabilities(self) -> CarrierManifest:
         """The manifest of the configured carrier."""
         return CARRIERS[self.provider]
@@ -267,7 +290,8 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
             transcript_timeout_s=self.transcript_timeout_ms / 1000,
             reply_timeout_s=self.response_timeout_ms / 1000,
             filler_after_s=self.turns.filler_after_ms / 1000,
-            streaming=self.streaming.enabled,
+            streaming=self.is_streaming,
+            relay=self.relay.enabled,
             digits_replace_media=self.capabilities.keys_replace,
             longest_prompt=self.capabilities.longest_prompt,
             by_command=self.capabilities.by_command,

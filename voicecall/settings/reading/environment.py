@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from voicecall.manifests import AGENTS, CARRIERS, DEFAULT_CARRIER, STT, TTS
+from voicecall.manifests import AGENTS, CARRIERS, DEFAULT_CARRIER, REALTIME, STT, TTS
 from voicecall.settings.reading import response_models
 from voicecall.settings.reading.raw import RawSettings, at, put
 from voicecall.settings.reading.tree import Path
@@ -26,6 +26,7 @@ COMMON: Final[tuple[tuple[Path, str], ...]] = (
     (("tunnel", "ngrokDomain"), "NGROK_DOMAIN"),
     *(variable for service in STT.values() for variable in service.variables),
     *(variable for service in TTS.values() for variable in service.variables),
+    *(variable for service in REALTIME.values() for variable in service.variables),
 )
 """Filled for every carrier, from the first variable that is set."""
 

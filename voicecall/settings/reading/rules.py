@@ -8,7 +8,17 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from voicecall.call.tools import BUILT_IN
-from voicecall.manifests import AGENTS, CARRIERS, DEFAULT_CARRIER, DEFAULT_STT, STT, TTS, problem_of
+from voicecall.manifests import (
+    AGENTS,
+    CARRIERS,
+    DEFAULT_CARRIER,
+    DEFAULT_REALTIME,
+    DEFAULT_STT,
+    REALTIME,
+    STT,
+    TTS,
+    problem_of,
+)
 from voicecall.manifests.fields import split_url
 from voicecall.manifests.manifest import CarrierManifest, KeyVariable, SttManifest, TtsManifest
 from voicecall.settings.reading.raw import RawSettings, at, matching
@@ -81,7 +91,7 @@ def _converses_natively(raw: Any) -> bool:
         _plain(raw, ("inboundPolicy",), "disabled") != "disabled"
         or _plain(raw, ("outbound", "defaultMode")) == "conversation"
     )
-    return _has_account(raw) and _plain(raw, ("streaming", "enabled")) is not True and converses
+    return _has_account(raw) and not _is_streaming(raw) and converses
 
 
 def _carrier_rules(entered: RawSettings, carrier: CarrierManifest) -> Iterator[str]:
@@ -127,15 +137,55 @@ def _tool_rules(entered: RawSettings) -> Iterator[str]:
 
 def _stream_rules(entered: RawSettings) -> Iterator[str]:
     raw = entered.raw
-    if _plain(raw, ("streaming", "enabled")) is not True:
+    if not _is_streaming(raw):
         return
-    yield from _recognition_rules(entered)
-    for place in _without_key(entered):
-        yield _key_required(entered, place.api_key, "the agent", _key_variable(place), place.base_url)
+    yield from _realtime_rules(entered)
+    yield from _relay_rules(entered)
+    if _plain(raw, ("relay", "enabled")) is True:
+        for place in _without_key(entered):
+            yield _key_required(entered, place.api_key, "the agent", _key_variable(place), place.base_url)
+        return
+    if _has_cascade(raw):
+        yield from _recognition_rules(entered)
+        for place in _without_key(entered):
+            yield _key_required(entered, place.api_key, "the agent", _key_variable(place), place.base_url)
     yield from _voice_rules(entered)
     webhook_path = _plain(raw, ("serve", "path")) or "/voice/webhook"
     if _plain(raw, ("streaming", "streamPath")) == webhook_path:
         yield f"{entered.name(('streaming', 'streamPath'))} is the same as serve.path; give the media sockets their own"
+
+
+def _is_streaming(raw: Any) -> bool:
+    return any(_plain(raw, (block, "enabled")) is True for block in ("streaming", "realtime", "relay"))
+
+
+def _has_cascade(raw: Any) -> bool:
+    """Whether recognition and agent are used: everywhere but where only a model hears and answers."""
+    return _plain(raw, ("realtime", "enabled")) is not True or _plain(raw, ("realtime", "fallback")) != "none"
+
+
+def _relay_rules(entered: RawSettings) -> Iterator[str]:
+    raw, name = entered.raw, entered.name(("relay", "enabled"))
+    if _plain(raw, ("relay", "enabled")) is not True:
+        return
+    carrier = _carrier(raw)
+    if carrier is not None and not carrier.relays:
+        able = " or ".join(each.name for each in CARRIERS.values() if each.relays)
+        yield f"{name} is true, and {carrier.name} does not hear and speak over a socket; use it with {able}"
+    for other in ("streaming", "realtime"):
+        if _plain(raw, (other, "enabled")) is True:
+            yield f"{name} and {entered.name((other, 'enabled'))} are both true; choose one"
+
+
+def _realtime_rules(entered: RawSettings) -> Iterator[str]:
+    raw = entered.raw
+    service = REALTIME.get(str(_plain(raw, ("realtime", "provider"), DEFAULT_REALTIME)))
+    if _plain(raw, ("realtime", "enabled")) is not True or service is None:
+        return
+    has_own = _plain(raw, service.base_url) not in {None, service.default_url}
+    if _plain(raw, service.api_key) is None and not has_own:
+        variable = _variable_of(service.variables, service.api_key)
+        yield _key_required(entered, service.api_key, "speech-to-speech", variable, service.base_url)
 
 
 def _voice_rules(entered: RawSettings) -> Iterator[str]:
@@ -157,7 +207,7 @@ def _greeting_rules(entered: RawSettings, carrier: CarrierManifest) -> Iterator[
     """A greeting that the carrier itself says is part of the answer to its webhook, so it cannot be said in parts."""
     raw, longest = entered.raw, carrier.longest_prompt
     greets = _plain(raw, ("inboundPolicy",), "disabled") != "disabled" and not carrier.by_command
-    if not greets or not longest or _plain(raw, ("streaming", "enabled")) is True:
+    if not greets or not longest or _is_streaming(raw):
         return
     for block in ((), *matching(raw, ("numbers", "*"))):
         path = (*block, "inboundGreeting")

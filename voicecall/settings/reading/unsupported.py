@@ -10,12 +10,18 @@ from voicecall.manifests import CARRIERS, STT, TTS
 from voicecall.settings.reading.raw import RawSettings, at, matching, take
 from voicecall.settings.reading.tree import Path
 
-__all__ = ["NOT_OFFERED", "OTHER_STT", "OTHER_TTS", "refuse"]
+__all__ = ["OTHER_STT", "OTHER_TTS", "PASSED_OVER", "refuse"]
 
-NOT_OFFERED: Final[dict[Path, str]] = {
-    ("realtime",): "speech-to-speech models do not answer calls here; set streaming.enabled instead",
+_CONSULTS: Final = "the model of realtime has no tool that asks another agent; responseModel answers where it fails"
+PASSED_OVER: Final[dict[Path, str]] = {
+    **{
+        ("realtime", key): _CONSULTS
+        for key in ("toolPolicy", "tools", "consultPolicy", "consultThinkingLevel", "consultFastMode", "fastContext")
+    },
+    ("realtime", "agentContext"): "write what the model is to know into realtime.instructions",
+    ("realtime", "idleHangupMs"): "turns.silenceTimeoutMs ends the call of a caller who says nothing",
 }
-"""Blocks by their path, and what to use instead."""
+"""Keys inside of blocks that are offered: without them such a block works, only otherwise."""
 
 _STT_HINT: Final = f"speech recognition is by {', '.join(STT)}; use one of them"
 _SPEAKING: Final = [name for name, service in TTS.items() if service.speaks]
@@ -31,9 +37,9 @@ OTHER_TTS: Final = frozenset(
 
 def refuse(raw: RawSettings) -> None:
     """Remove every such key from the document, with a problem or a warning each."""
-    for path, instead in NOT_OFFERED.items():
-        if path[-1] in raw.raw:
-            _report(raw, path, instead, is_off=_is_off(at(raw.raw, path)))
+    for path, instead in PASSED_OVER.items():
+        if list(matching(raw.raw, path)):
+            _report(raw, path, instead, is_off=True)
     for path, reason in ((path, text) for each in CARRIERS.values() for path, text in each.removed_keys.items()):
         if list(matching(raw.raw, path)):
             _report(raw, path, reason, is_off=_is_off(at(raw.raw, path)))

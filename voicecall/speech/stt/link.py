@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
 from voicecall.breaker import Breaker
+from voicecall.call.ids import CallId
 from voicecall.errors import FailureKind
 from voicecall.speech.vad import VoiceActivity
 
@@ -204,7 +205,9 @@ class Service:
     `piece`: bytes that are sent at a time at least. `silence_ms`: the pause after which it reports that the caller has
     stopped; None where it does not depend on a pause. `patience_s`: the longest pause that it takes for one within a
     turn. `likely_ends`: it finds likely ends of turns. `stable_partials`:
-    its partial transcripts only ever grow, while the caller speaks.
+    its partial transcripts only ever grow, while the caller speaks. `link_of` makes the connection of a call, where it
+    is more than recognition; one that was ready and is lost is then made once more at once, before another service
+    takes over.
     """
 
     name: str
@@ -216,6 +219,7 @@ class Service:
     patience_s: float = 0.0
     likely_ends: bool = False
     stable_partials: bool = False
+    link_of: Callable[[CallId], Link] | None = None
     breaker: Breaker = field(default_factory=Breaker)
 
 

@@ -164,8 +164,9 @@ class Session:
     async def _until_final(self) -> str:
         """Serve one connection after the other. Returns why there will be no further one."""
         rounds = 0
+        again: Service | None = None
         while True:
-            chosen = self._roster.choose(time.monotonic())
+            chosen = self._roster.choose(time.monotonic()) if again is None else (again, None)
             if chosen is None:
                 if self._roster.is_exhausted or rounds >= len(self._patience.retry_delays_s):
                     fields = self._fields(reason=self._last_reason, attempts=rounds + 1)
@@ -179,9 +180,18 @@ class Session:
             self._service, self._attempt = chosen
             lost = await self._until_lost(self._service)
             self._note(lost)
+            again = self._at_once(lost, before=again)
             if self._ready_at is not None and self._loop.time() - self._ready_at >= self._patience.stable_s:
                 rounds = 0
                 self._roster.begin_round()
+
+    def _at_once(self, lost: LinkLost, *, before: Service | None) -> Service | None:
+        """The service that is connected to once more at once, because it holds more than recognition."""
+        service, ready_at = self._service, self._ready_at
+        if service.link_of is None or ready_at is None or lost.is_final:
+            return None
+        lasted = self._loop.time() - ready_at >= self._patience.stable_s
+        return service if before is None or lasted else None
 
     def _note(self, lost: LinkLost) -> None:
         """Count the failure, and remember what it means for further attempts."""
@@ -201,7 +211,7 @@ class Session:
     async def _until_lost(self, service: Service) -> LinkLost:
         """Serve one connection to its end. Returns why it ended."""
         self._ready_at = None
-        link = service.link(self._likely_ends)
+        link = service.link(self._likely_ends) if service.link_of is None else service.link_of(self._call)
         try:
             try:
                 async with asyncio.timeout(self._connect_timeout_s):
