@@ -49,8 +49,8 @@ _RENEW_S: Final = 1.0
 _BOUND_MS: Final = 2_000  # of audio that waits for the client, both sides together; beyond, the oldest is dropped
 
 _NATIVE: Final = (
-    "the carrier itself speaks and listens on this call (native mode or relay), so no audio of it passes through here; the"
-    " conversation is there as text"
+    "the carrier itself speaks and listens on this call (native mode or relay), so no audio of it passes through here;"
+    " the conversation is there as text"
 )
 
 _log = logging.getLogger(__name__)
