@@ -25,6 +25,7 @@ from gateway.listening import ListenRoutes, listen_scope
 from gateway.methods import Services
 from gateway.phone import PhoneRoutes
 from gateway.rate_limiter import RateLimiter
+from gateway.recordings import RecordingRoutes
 from gateway.rpc import Rpc
 from gateway.sockets import ClientSocket
 from gateway.web import assets
@@ -46,9 +47,11 @@ from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.connections import ConnectionLimiter, LimitedRunner, sender
 from voicecall.errors import ConfigError, InvalidRequest, Refusal
 from voicecall.ports import Doorbell
+from voicecall.recording import open_store
 from voicecall.service import AnswerTimeouts, CallService
 from voicecall.service.history import open_history
 from voicecall.service.inspection import Inspection
+from voicecall.service.recordings import RecordingService
 from voicecall.settings import Deployment, Settings
 from voicecall.slots import Slots
 
@@ -116,7 +119,9 @@ async def running_gateway(
         timeouts=timeouts,
     )
     history = open_history(settings, redis)
-    services = Services(calls=calls, history=history, inspection=Inspection(redis, calls))
+    recordings = RecordingService(redis, open_store(settings))
+    inspection = Inspection(redis, calls)
+    services = Services(calls=calls, history=history, inspection=inspection, recordings=recordings)
     rpc = Rpc(services, RateLimiter(deployment.gateway_rate, deployment.gateway_burst))
     hosts = Hosts()
     hosts.server = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
@@ -129,6 +134,7 @@ async def running_gateway(
     app = _app(routes, health.routes(probe.ready, guard=guard), deployment.gateway_max_bytes)
     app.add_routes(phone.routes())
     app.add_routes(listening.routes())
+    app.add_routes(RecordingRoutes(recordings, authenticator).routes())
     limiter = ConnectionLimiter(limit=_CONNECTIONS, per_sender=_PER_SENDER)
     runner = LimitedRunner(app, limiter, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
     background = Background()

@@ -12,9 +12,11 @@ from typing import Any, Final
 from voicecall.api import params as p
 from voicecall.api.results import CallRecord
 from voicecall.api.steering import SteerMode
+from voicecall.call.ids import CallId
 from voicecall.service import CallRequest, CallService
 from voicecall.service.history import ForgetCounts, History
 from voicecall.service.inspection import Inspection
+from voicecall.service.recordings import RecordingService
 
 __all__ = ["HANDLERS", "Handler", "Payload", "Services"]
 
@@ -30,6 +32,7 @@ class Services:
     calls: CallService
     history: History
     inspection: Inspection
+    recordings: RecordingService
 
 
 Handler = Callable[[Services, Any], Awaitable[Payload]]
@@ -140,6 +143,14 @@ async def _forget(services: Services, params: p.ForgetParams) -> Payload:
     return {"forgotten": counts.now, "atEnd": counts.at_end}
 
 
+async def _recording(services: Services, params: p.RecordingParams) -> Payload:
+    facts = await services.recordings.find(params.call_id)
+    if facts is None or "startedAt" not in facts:
+        return {"found": False}
+    ticket = await services.recordings.ticket(CallId(params.call_id))
+    return {"found": True, "url": f"/recordings/{params.call_id}?ticket={ticket}", "recording": facts}
+
+
 async def _events(services: Services, params: p.EventsParams) -> Payload:
     return await services.inspection.events(params.call_id, params.after, params.limit)
 
@@ -170,6 +181,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "voicecall.history": _history,
     "voicecall.latency": _latency,
     "voicecall.forget": _forget,
+    "voicecall.recording": _recording,
     "voicecall.events": _events,
     "voicecall.processes": _processes,
     "voicecall.doctor": _doctor,

@@ -43,6 +43,8 @@ __all__ = [
     "PROVIDER_FAILOVERS",
     "PROVIDER_SECONDS",
     "RECONCILED",
+    "RECORDINGS",
+    "RECORDING_SEGMENTS",
     "REGISTRY",
     "REPLAYS",
     "RPC",
@@ -165,6 +167,18 @@ TTS_REWORDED: Final = _counter(
     "tts_reworded", "Sentences that a voice did not read as written; heard: noticed when some was played", "result"
 )
 
+RECORDING_SEGMENTS: Final = Counter(
+    "voicecall_recording_segments",
+    "Segments of recordings: stored, failed (tried again) or lost",
+    ["result"],
+    registry=REGISTRY,
+)
+RECORDINGS: Final = Counter(
+    "voicecall_recordings",
+    "Recordings of ended calls: whole, partial, lost or dropped",
+    ["result"],
+    registry=REGISTRY,
+)
 ARCHIVED: Final = _counter("archive", "Ended calls, by result of archiving", "result")
 ARCHIVE_PRUNED: Final = _counter("archive_pruned", "Archived calls deleted after their retention")
 

@@ -281,6 +281,10 @@ class ForgetParams(Params):
         return self
 
 
+class RecordingParams(Params):
+    call_id: _CallId = Field(description="The call.")
+
+
 class SubscribeParams(Params):
     """`since`: the id of the last item received. `last`: the number of newest items to begin with.
 

@@ -51,6 +51,10 @@ class Phrases:
     """The caller has been silent for long."""
     silence_goodbye: Speakable
     """The caller stayed silent: the call ends."""
+    recorded: Speakable
+    """Said before the greeting: the call is recorded."""
+    may_record: Speakable
+    """Asked before the greeting: whether the call may be recorded; a yes or the key 1 agrees."""
 
 
 def _phrases(fillers: tuple[str, ...], *rest: str) -> Phrases:
@@ -73,6 +77,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Sorry, I am having trouble speaking right now. Please try again later.",
             "Are you still there?",
             "I cannot hear anyone, so I will hang up now. Goodbye.",
+            "This call is recorded.",
+            "May I record this call? Please say yes, or press 1.",
         ),
         "de": _phrases(
             ("Einen Moment, bitte.", "Einen Augenblick.", "Ich sehe gleich nach."),
@@ -86,6 +92,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Entschuldigung, ich kann gerade nicht richtig sprechen. Bitte versuchen Sie es später noch einmal.",
             "Sind Sie noch da?",
             "Ich höre niemanden und lege jetzt auf. Auf Wiederhören.",
+            "Dieses Gespräch wird aufgezeichnet.",
+            "Darf dieses Gespräch aufgezeichnet werden? Bitte sagen Sie Ja oder drücken Sie die 1.",
         ),
         "fr": _phrases(
             ("Un instant, s'il vous plaît.", "Un petit moment.", "Je regarde."),
@@ -99,6 +107,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Excusez-moi, j'ai du mal à parler en ce moment. Merci de réessayer plus tard.",
             "Êtes-vous toujours là ?",
             "Je n'entends personne, je vais donc raccrocher. Au revoir.",
+            "Cet appel est enregistré.",
+            "Cet appel peut-il être enregistré ? Dites oui, ou appuyez sur 1, s'il vous plaît.",
         ),
         "es": _phrases(
             ("Un momento, por favor.", "Un segundo.", "Déjeme ver."),
@@ -112,6 +122,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Disculpe, ahora mismo tengo problemas para hablar. Por favor, inténtelo más tarde.",
             "¿Sigue usted ahí?",
             "No oigo a nadie, así que voy a colgar. Adiós.",
+            "Esta llamada se está grabando.",
+            "¿Podemos grabar esta llamada? Diga sí o pulse 1, por favor.",
         ),
         "it": _phrases(
             ("Un momento, per favore.", "Solo un attimo.", "Controllo subito."),
@@ -125,6 +137,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Mi scusi, in questo momento ho difficoltà a parlare. La prego di riprovare più tardi.",
             "È ancora in linea?",
             "Non sento nessuno, quindi chiudo la chiamata. Arrivederci.",
+            "Questa chiamata viene registrata.",
+            "Possiamo registrare questa chiamata? Dica sì oppure prema 1, per favore.",
         ),
         "pt": _phrases(
             ("Um momento, por favor.", "Só um instante.", "Vou verificar."),
@@ -138,6 +152,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Desculpe, estou com dificuldade em falar agora. Por favor, tente mais tarde.",
             "Ainda está na linha?",
             "Não ouço ninguém, por isso vou desligar. Até logo.",
+            "Esta chamada está a ser gravada.",
+            "Podemos gravar esta chamada? Diga sim ou prima 1, por favor.",
         ),
         "nl": _phrases(
             ("Een ogenblik, alstublieft.", "Momentje.", "Ik kijk het even na."),
@@ -151,6 +167,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Sorry, ik kan op dit moment niet goed spreken. Probeert u het later nog eens.",
             "Bent u er nog?",
             "Ik hoor niemand, dus ik hang nu op. Tot ziens.",
+            "Dit gesprek wordt opgenomen.",
+            "Mag dit gesprek worden opgenomen? Zeg ja of toets 1, alstublieft.",
         ),
         "pl": _phrases(
             ("Chwileczkę, proszę.", "Jedną chwilę.", "Już sprawdzam."),
@@ -164,6 +182,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Przepraszam, mam teraz trudności z mówieniem. Proszę spróbować później.",
             "Czy są Państwo nadal na linii?",
             "Nikogo nie słyszę, więc zakończę rozmowę. Do usłyszenia.",
+            "Ta rozmowa jest nagrywana.",
+            "Czy możemy nagrać tę rozmowę? Proszę powiedzieć tak albo wcisnąć 1.",
         ),
         "ru": _phrases(
             ("Одну минуту, пожалуйста.", "Секундочку.", "Сейчас посмотрю."),
@@ -177,6 +197,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Извините, сейчас у меня трудности с речью. Пожалуйста, попробуйте позже.",
             "Вы ещё на линии?",
             "Никого не слышно, поэтому разговор завершается. До свидания.",
+            "Разговор записывается.",
+            "Можно записать этот разговор? Скажите «да» или нажмите 1, пожалуйста.",
         ),
         "uk": _phrases(
             ("Хвилинку, будь ласка.", "Одну мить.", "Зараз подивлюся."),
@@ -190,6 +212,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Вибачте, зараз у мене труднощі з мовленням. Будь ласка, спробуйте пізніше.",
             "Ви ще на лінії?",
             "Нікого не чути, тому розмова завершується. До побачення.",
+            "Розмова записується.",
+            "Чи можна записати цю розмову? Скажіть «так» або натисніть 1, будь ласка.",
         ),
         "tr": _phrases(
             ("Bir dakika, lütfen.", "Bir saniye.", "Hemen bakıyorum."),
@@ -203,6 +227,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Özür dilerim, şu anda konuşmakta güçlük çekiyorum. Lütfen daha sonra tekrar deneyin.",
             "Hâlâ hatta mısınız?",
             "Kimseyi duyamıyorum, bu yüzden kapatıyorum. Hoşça kalın.",
+            "Bu görüşme kaydedilmektedir.",
+            "Bu görüşmeyi kaydedebilir miyiz? Lütfen evet deyin veya 1'e basın.",
         ),
         "ar": _phrases(
             ("لحظة من فضلكم.", "ثانية واحدة.", "دعوني أتحقق."),
@@ -216,6 +242,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "عذرًا، أواجه صعوبة في الكلام الآن. يُرجى المحاولة لاحقًا.",
             "هل ما زلتم على الخط؟",
             "لا أسمع أحدًا، لذلك سأنهي المكالمة. مع السلامة.",
+            "يتم تسجيل هذه المكالمة.",
+            "هل يمكن تسجيل هذه المكالمة؟ يُرجى قول نعم أو الضغط على 1.",
         ),
         "hi": _phrases(
             ("एक क्षण, कृपया।", "बस एक पल।", "अभी देखते हैं।"),
@@ -229,6 +257,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "क्षमा कीजिए, अभी बोलने में कठिनाई हो रही है। कृपया बाद में प्रयास कीजिए।",
             "क्या आप अभी लाइन पर हैं?",
             "किसी की आवाज़ नहीं आ रही है, इसलिए यह कॉल समाप्त की जा रही है। नमस्ते।",
+            "यह कॉल रिकॉर्ड की जा रही है।",
+            "क्या यह कॉल रिकॉर्ड की जा सकती है? कृपया हाँ कहिए या 1 दबाइए।",
         ),
         "vi": _phrases(
             ("Xin vui lòng chờ một chút.", "Chờ một lát ạ.", "Để tôi xem ạ."),
@@ -242,6 +272,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Xin lỗi, hiện tôi đang gặp khó khăn khi nói. Xin vui lòng thử lại sau.",
             "Quý khách còn nghe máy không ạ?",
             "Tôi không nghe thấy ai, nên xin phép gác máy. Xin chào quý khách.",
+            "Cuộc gọi này được ghi âm.",
+            "Cuộc gọi này có thể được ghi âm không ạ? Xin hãy nói có hoặc bấm phím 1.",
         ),
         "th": _phrases(
             ("กรุณารอสักครู่", "โปรดรอสักครู่", "ขอตรวจสอบสักครู่"),
@@ -255,6 +287,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "ขออภัย ขณะนี้มีปัญหาในการพูด กรุณาลองใหม่ภายหลัง",
             "คุณยังอยู่ในสายไหม",
             "ไม่ได้ยินเสียงใคร จึงขอวางสาย สวัสดี",
+            "สายนี้มีการบันทึกเสียง",
+            "ขออนุญาตบันทึกเสียงสายนี้ได้ไหม กรุณาพูดว่าได้ หรือกด 1",
         ),
         "id": _phrases(
             ("Mohon tunggu sebentar.", "Sebentar, ya.", "Saya periksa dulu."),
@@ -268,6 +302,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Maaf, saya sedang kesulitan berbicara. Silakan coba lagi nanti.",
             "Apakah Anda masih di sana?",
             "Saya tidak mendengar siapa pun, jadi panggilan ini saya akhiri. Sampai jumpa.",
+            "Panggilan ini direkam.",
+            "Bolehkah panggilan ini direkam? Silakan katakan ya atau tekan 1.",
         ),
         "uz": _phrases(
             ("Bir daqiqa, iltimos.", "Bir soniya.", "Hozir ko'rib beraman."),
@@ -281,6 +317,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Kechirasiz, hozir gapirishda qiyinchilik bor. Iltimos, keyinroq urinib ko'ring.",
             "Siz hali ham liniyadamisiz?",
             "Hech kimni eshitmayapman, shuning uchun suhbatni yakunlayman. Xayr, salomat bo'ling.",
+            "Bu qo'ng'iroq yozib olinmoqda.",
+            "Bu qo'ng'iroqni yozib olsak bo'ladimi? Iltimos, ha deng yoki 1 ni bosing.",
         ),
         "zh": _phrases(
             ("请稍等。", "稍等一下。", "我看一下。"),
@@ -294,6 +332,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "抱歉，我现在无法正常说话。请您稍后再试。",
             "请问您还在吗？",
             "我没有听到声音，先挂断了。再见。",
+            "本次通话将被录音。",
+            "可以对本次通话录音吗？请说可以，或按1。",
         ),
         "ja": _phrases(
             ("少々お待ちください。", "ただいまお調べします。", "少しお時間をください。"),
@@ -307,6 +347,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "申し訳ございません。ただいま音声に不具合がございます。後ほどもう一度お試しください。",
             "お電話はつながっておりますでしょうか？",
             "お声が聞こえないため、お電話を切らせていただきます。失礼いたします。",
+            "この通話は録音されます。",
+            "この通話を録音してもよろしいですか。はいとおっしゃるか、1を押してください。",
         ),
         "ko": _phrases(
             ("잠시만 기다려 주세요.", "잠시만요.", "확인해 보겠습니다."),
@@ -320,6 +362,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "죄송합니다. 지금 음성에 문제가 있습니다. 나중에 다시 시도해 주세요.",
             "아직 통화 중이신가요?",
             "말씀이 들리지 않아 전화를 끊겠습니다. 안녕히 계세요.",
+            "이 통화는 녹음됩니다.",
+            "이 통화를 녹음해도 될까요? 네라고 말씀하시거나 1번을 눌러 주세요.",
         ),
     }
 )

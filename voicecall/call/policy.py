@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from voicecall.call.phrases import AUTO
 
-__all__ = ["CallPolicy", "Endpointing", "OnMachine", "Preemptive", "TurnPolicy"]
+__all__ = ["CallPolicy", "Consent", "Endpointing", "OnMachine", "Preemptive", "TurnPolicy"]
 
 
 class OnMachine(StrEnum):
@@ -32,6 +32,14 @@ class Preemptive(StrEnum):
     AUTO = "auto"  # where recognition finds likely ends of turns
     ON = "on"
     OFF = "off"
+
+
+class Consent(StrEnum):
+    """How the remote party learns that the call is recorded."""
+
+    ANNOUNCE = "announce"  # they are told first
+    ASK = "ask"  # they are asked first, and only a yes begins the recording
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,3 +89,4 @@ class CallPolicy:
     phrases: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the operator's own, by field of `Phrases`
     reports_beep: bool = True  # the carrier reports the end of a machine's greeting; False: wait for silence
     turns: TurnPolicy = field(default_factory=TurnPolicy)
+    recording: Consent | None = None  # None: the call is not recorded

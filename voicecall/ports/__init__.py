@@ -57,6 +57,7 @@ from voicecall.ports.media import (
     MediaItem,
     Pause,
     Play,
+    RecordStream,
     Resume,
 )
 from voicecall.ports.public_address import Address, PublicAddressResolver, WebhookUrl, current_url, with_query
@@ -137,6 +138,7 @@ __all__ = [
     "PublicAddressResolver",
     "Question",
     "Record",
+    "RecordStream",
     "ReplyCut",
     "ReplyPiece",
     "Resume",

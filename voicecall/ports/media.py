@@ -22,6 +22,7 @@ __all__ = [
     "MediaItem",
     "Pause",
     "Play",
+    "RecordStream",
     "Resume",
 ]
 
@@ -133,7 +134,19 @@ class Listen:
     lease_ms: int
 
 
-MediaItem = Attach | FirstAudio | Play | Finish | Clear | Pause | Resume | Detach | CallerAudio | Listen
+@dataclass(frozen=True, slots=True)
+class RecordStream:
+    """Worker to ingress, and repeated while the call lasts: record this stream, or do not.
+
+    Only for an ingress whose `StreamOpened` says that it `records`. It goes on while no worker repeats it.
+    """
+
+    call: CallId
+    epoch: Epoch
+    on: bool
+
+
+MediaItem = Attach | FirstAudio | Play | Finish | Clear | Pause | Resume | Detach | CallerAudio | Listen | RecordStream
 
 
 class MediaBus(Protocol):

@@ -24,6 +24,7 @@ from voicecall.ports import (
     MediaItem,
     Pause,
     Play,
+    RecordStream,
     Resume,
 )
 
@@ -44,6 +45,7 @@ _SHAPES: Final[dict[int, tuple[Any, tuple[type, ...]]]] = {
     7: (Resume, (int, bytes, int)),
     8: (FirstAudio, (int, bytes, int, int, int, str, str, str)),
     9: (Listen, (int, bytes, str, int)),
+    10: (RecordStream, (int, bytes, int, bool)),
 }
 
 
@@ -83,7 +85,7 @@ def _fields(item: MediaItem) -> tuple[Any, ...]:
             return 1, _call_bytes(item.call), item.epoch, item.utterance, item.mulaw
         case Attach():
             return 0, _call_bytes(item.call), item.epoch, item.node, item.stream
-        case Finish() | Listen():
+        case Finish() | Listen() | RecordStream():
             return _rare(item)
         case FirstAudio():
             return 8, _call_bytes(item.call), item.epoch, item.utterance, item.synthesis_ms, *_failover(item.failover)
@@ -91,9 +93,11 @@ def _fields(item: MediaItem) -> tuple[Any, ...]:
             return _BARE[type(item)], _call_bytes(item.call), item.epoch
 
 
-def _rare(item: Finish | Listen) -> tuple[Any, ...]:
+def _rare(item: Finish | Listen | RecordStream) -> tuple[Any, ...]:
     if isinstance(item, Listen):
         return 9, _call_bytes(item.call), item.listener, item.lease_ms
+    if isinstance(item, RecordStream):
+        return 10, _call_bytes(item.call), item.epoch, item.on
     return 2, _call_bytes(item.call), item.epoch, item.utterance
 
 

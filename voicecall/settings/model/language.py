@@ -48,6 +48,10 @@ class OwnPhrases(Block):
     """The caller has been silent for long."""
     silence_goodbye: Text | None = None
     """The caller stayed silent; the call ends."""
+    recorded: Text | None = None
+    """Said before the greeting: the call is recorded."""
+    may_record: Text | None = None
+    """Asked before the greeting: whether the call may be recorded; a yes or the key 1 agrees."""
 
     @property
     def given(self) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -42,6 +42,7 @@ from voicecall.settings.model.agents import ResponseFallbacks
 from voicecall.settings.model.archive import Archive
 from voicecall.settings.model.exposure import Serve, Tailscale, Tunnel, WebhookSecurity
 from voicecall.settings.model.language import AUTO, Language, OwnPhrases
+from voicecall.settings.model.recording import Recording
 from voicecall.settings.model.routes import AgentId, NumberRoute, laid_over
 from voicecall.settings.model.secrets import Secrets
 from voicecall.settings.model.speech import Streaming, Stt, Tts
@@ -158,6 +159,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     store: Text = "~/.openclaw/voice-calls"
     """Directory of files."""
     archive: Archive = Archive()
+    recording: Recording = Recording()
     response_model: Text = "openai/gpt-4o-mini"
     """What answers the caller: `provider/model`; an agent host, `openclaw` or `remote/<agent>`; or `demo` or `echo`."""
     response_base_url: BaseUrl = AGENT.default_url
@@ -209,6 +211,17 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
         """Address of the archive: `archive.url`, or a SQLite file in the store. May hold a password."""
         return self.archive.url or f"sqlite:///{self.store_path / 'calls.db'}"
 
+    @cached_property
+    def records_calls(self) -> bool:
+        """Whether calls are recorded, those to one of the numbers at least."""
+        return any(each.recording.enabled for each in (self, *self._routes.values()))
+
+    @property
+    def recordings_kept_days(self) -> int:
+        """0: for ever."""
+        kept = self.recording.retention_days
+        return self.archive.retention_days if kept is None else kept
+
     def route_of(self, dialled: str) -> str:
         """The key of `numbers` that was dialled, compared by digits; "" when it is none of them."""
         return self._routes_by_digits.get(digits_of(dialled), "")
@@ -230,11 +243,18 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
         return {number: self._with(route) for number, route in self.numbers.items()}
 
     def _with(self, route: NumberRoute) -> "Settings":
-        own = {name: getattr(route, name) for name in type(route).model_fields if name not in ("tts", "phrases")}
+        own = {
+            name: getattr(route, name)
+            for name in type(route).model_fields
+            if name not in ("tts", "phrases", "recording")
+        }
         changes = {name: value for name, value in own.items() if value is not None}
         if route.response_base_url is not None:
             changes["response_api_key"] = route.response_api_key  # the general key is not for this address
-        laid = {"tts": laid_over(self.tts, route.tts), "phrases": self.phrases.with_own(route.phrases)}
+        laid: dict[str, Any] = {"tts": laid_over(self.tts, route.tts), "phrases": self.phrases.with_own(route.phrases)}
+        if route.recording is not None:
+            own_recording = route.recording.model_dump(exclude_none=True)
+            laid["recording"] = self.recording.model_copy(update=own_recording)
         return self.model_copy(update={**changes, **laid})
 
     @property
@@ -264,6 +284,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
             language=self.language,
             phrases=self.phrases.given,
             turns=self.turns.policy(),
+            recording=self.recording.consent if self.recording.enabled and self.streaming.enabled else None,
         )
 
 

@@ -30,6 +30,7 @@ def broken_rules(entered: RawSettings, environ: Mapping[str, str]) -> Iterator[s
             yield from _address_rules(entered, carrier, environ)
         yield from _stream_rules(entered)
         yield from _greeting_rules(entered, carrier)
+    yield from _recording_rules(entered)
     yield from _model_rules(entered)
     yield from _repeated_fallbacks(entered)
     yield from _exposure_rules(entered)
@@ -110,6 +111,20 @@ def _stream_rules(entered: RawSettings) -> Iterator[str]:
     webhook_path = _plain(raw, ("serve", "path")) or "/voice/webhook"
     if _plain(raw, ("streaming", "streamPath")) == webhook_path:
         yield f"{entered.name(('streaming', 'streamPath'))} is the same as serve.path; give the media sockets their own"
+
+
+def _recording_rules(entered: RawSettings) -> Iterator[str]:
+    raw = entered.raw
+    if _plain(raw, ("streaming", "enabled")) is True:
+        return
+    numbers = at(raw, ("numbers",))
+    places: list[Path] = [("recording", "enabled")]
+    places += [
+        ("numbers", str(each), "recording", "enabled") for each in (numbers if isinstance(numbers, dict) else ())
+    ]
+    for place in places:
+        if at(raw, place) is True:
+            yield f"{entered.name(place)} needs media streams; set streaming.enabled to true, or record at the carrier"
 
 
 def _voice_rules(entered: RawSettings) -> Iterator[str]:
