@@ -16,6 +16,8 @@ _PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"
 _VERDICTS = {"works", "better", "accepted", "refused"}
 _OFFERED = {"works", "better", "accepted"}
 _ADDED = (
+    "recording.",
+    "phrases.recorded",
     "archive.",
     "voicemail.message",
     "secrets.",

@@ -44,6 +44,7 @@ __all__ = [
     "LatencyParams",
     "Params",
     "ProcessesParams",
+    "RecordingParams",
     "RegisterParams",
     "SpeakParams",
     "StartParams",
