@@ -67,10 +67,10 @@ async def recorded(stage: Stage, call: str, *, within_s: float = 60.0) -> Record
         assert answer.status == 200
         data = await answer.read()
     assert len(data) == facts["bytes"]
-    read = wave.open(io.BytesIO(data))
-    both = np.frombuffer(read.readframes(read.getnframes()), dtype="<i2")
+    with wave.open(io.BytesIO(data)) as read:
+        both = np.frombuffer(read.readframes(read.getnframes()), dtype="<i2")
     left, right = (decode_all(encode(both[side::2].tobytes())) for side in (0, 1))
-    return Recorded(facts, facts["startedAt"], read.getnframes() / 8000, left, right)
+    return Recorded(facts, facts["startedAt"], len(both) / 2 / 8000, left, right)
 
 
 async def archived(stage: Stage, call: str, *, within_s: float = 60.0) -> dict[str, Any]:
@@ -184,7 +184,7 @@ async def test_a_killed_ingress_leaves_silence_of_the_right_length(stage: Stage)
     call = await stage.dial(to)
     await stage.record(call, lambda seen: any("is one" in line["text"] for line in seen["transcript"]))
     await asyncio.sleep(LOST_S + 1)
-    killed = next(name for name in ("ingress-0", "ingress-1") if call in await _log_of(stack, name))
+    killed = "ingress-0" if call in await _log_of(stack, "ingress-0") else "ingress-1"
     await stack.processes[killed].kill()
     record = await stage.over(call, within_s=60)
     found = await recorded(stage, call, within_s=120)

@@ -92,9 +92,9 @@ def wav_of(segments: list[Segment], begin: int, end: int) -> tuple[np.ndarray, n
         size = assemble(file, segments, begin, end)
         assert size == file.seek(0, 2) == HEADER_BYTES + 4 * (end - begin)
         file.seek(0)
-        read = wave.open(file)
-        assert (read.getnchannels(), read.getsampwidth(), read.getframerate()) == (2, 2, RATE)
-        both = np.frombuffer(read.readframes(read.getnframes()), dtype="<i2")
+        with wave.open(file, "rb") as read:
+            assert (read.getnchannels(), read.getsampwidth(), read.getframerate()) == (2, 2, RATE)
+            both = np.frombuffer(read.readframes(read.getnframes()), dtype="<i2")
     return both[0::2], both[1::2]
 
 
