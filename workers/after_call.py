@@ -12,8 +12,9 @@ from typing import Any, Final, Protocol, TypeVar
 
 from voicecall.archive import CallArchive, JsonLinesFile, ended_record, replayed, turns_of
 from voicecall.bus.ended import RETENTION_S, ArchiveClaim, ArchiveResult
+from voicecall.bus.ingresses import Ingresses
 from voicecall.call.events import Event
-from voicecall.call.ids import CallId
+from voicecall.call.ids import CallId, NodeId
 from voicecall.call.state import Call
 from voicecall.errors import ArchiveUnavailable, RecordingStoreUnavailable, VoicecallError
 from voicecall.metrics import ARCHIVE_PRUNED, ARCHIVED, CALL_SECONDS
@@ -132,12 +133,15 @@ class AfterCall:
         failure: VoicecallError | None = None
         if self._recordings is not None and state.recording.consent is not None:
             try:
-                recording = self._recordings.joined(state, history, self._on_node(_now))
+                recording = self._recordings.joined(state, history, self._on_node(_now), self._is_dead)
             except (SegmentsAwaited, RecordingStoreUnavailable) as error:
                 recording, failure = {"state": "pending"}, error
         ARCHIVED.labels(self._put(state, history, recording)).inc()
         if failure is not None:
             raise failure
+
+    def _is_dead(self, ingress: NodeId) -> bool:
+        return self._on_node(lambda node: Ingresses(node.redis).is_silent(ingress))
 
     def _prune_recordings(self) -> None:
         """Raises RecordingStoreUnavailable."""

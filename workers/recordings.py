@@ -7,14 +7,14 @@ length in the file, and is named in what this returns.
 
 import logging
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from voicecall.call.events import Event, StreamOpened
-from voicecall.call.ids import CallId
+from voicecall.call.ids import CallId, NodeId
 from voicecall.call.state import Call
 from voicecall.errors import VoicecallError
 from voicecall.metrics import RECORDINGS
@@ -38,6 +38,7 @@ __all__ = ["Recordings", "SegmentsAwaited"]
 
 _log = logging.getLogger(__name__)
 
+_FLUSHED_S: Final = 8.0  # an ingress that stopped in order has written everything by then
 _WAIT_S: Final = 75.0  # after the end of a call for its last segments, where no mark says that they have come
 _SHORT: Final = RATE // 10  # a gap between two windows that is none: the streams follow each other
 _BEGINNING: Final = RATE  # from the decision to record until the ingress has got it
@@ -55,10 +56,12 @@ class Recordings:
     def __init__(self, store: RecordingStore) -> None:
         self._store = store
 
-    def joined(self, call: Call, history: Sequence[Event], now: float) -> dict[str, Any]:
+    def joined(
+        self, call: Call, history: Sequence[Event], now: float, is_dead: Callable[[NodeId], bool]
+    ) -> dict[str, Any]:
         """The facts of the recording, for the call's record; joins it when that was not done. Raises SegmentsAwaited.
 
-        `now`: epoch seconds.
+        `now`: epoch seconds. `is_dead`: whether an ingress is gone, with what it had not written.
         """
         facts = self._store.get(facts_name(call.id))
         if facts is not None:
@@ -68,7 +71,11 @@ class Recordings:
         names = self._store.names(segment_folder(call.id))
         if not call.recording.may_be_kept:
             return self._dropped(call, names)
-        self._require_whole(call, history, names, now)
+        since_s = now - (call.ended_at or now)
+        if since_s < _WAIT_S:
+            unfinished = _unfinished(call, history, names)
+            if any(since_s < _FLUSHED_S or not is_dead(ingress) for ingress in unfinished):
+                raise SegmentsAwaited("the last segments of the recording may still come")
         return self._join(call, [name for name in names if window_of(name) is not None])
 
     def delete(self, call: CallId) -> int:
@@ -89,12 +96,6 @@ class Recordings:
             RECORDINGS.labels("dropped").inc()
             _log.info("recording without consent deleted", extra={"call_id": call.id})
         return {"state": "none"}
-
-    def _require_whole(self, call: Call, history: Iterable[Event], names: Sequence[str], now: float) -> None:
-        streams = {event.stream for event in history if isinstance(event, StreamOpened) and event.records}
-        open_ = [stream for stream in streams if end_mark(call.id, stream) not in names]
-        if open_ and now - (call.ended_at or now) < _WAIT_S:
-            raise SegmentsAwaited("the last segments of the recording may still come")
 
     def _join(self, call: Call, names: Sequence[str]) -> dict[str, Any]:
         windows = sorted(window for name in names if (window := window_of(name)) is not None)
@@ -141,6 +142,12 @@ class Recordings:
             elif window is not None:
                 _log.error("segment of a recording is unreadable", extra={"segment": name})
                 unreadable.append(window)
+
+
+def _unfinished(call: Call, history: Sequence[Event], names: Sequence[str]) -> set[NodeId]:
+    """The ingresses that may still write: of their streams no mark says that everything is there."""
+    opened = [event for event in history if isinstance(event, StreamOpened) and event.records]
+    return {event.ingress for event in opened if end_mark(call.id, event.stream) not in names}
 
 
 def _span(call: Call, windows: Sequence[Window]) -> Window:

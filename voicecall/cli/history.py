@@ -88,25 +88,7 @@ def history_app(send: Send, name: Callable[[str | None], str] = call_or_only) ->
         else:
             typer.echo(pretty(payload.get("call", payload)))
 
-    @app.command(epilog=example("voicecall history recording --call-id ID -o call.wav"))
-    def recording(
-        call_id: CallId = None,
-        output: Annotated[
-            Path | None, typer.Option("-o", "--output", help="Save it there; an existing file is replaced.")
-        ] = None,
-        *,
-        as_json: AsJson = False,
-    ) -> None:
-        """Show what was recorded of a call, and where it can be played for ten minutes; or save it."""
-        found = send(RECORDING, {"callId": name(call_id)})
-        if found["found"]:
-            found["url"] = f"{deployment().gateway_url}{found['url']}"
-        if output is not None:
-            _save(found, output)
-        elif wants_json(as_json=as_json) or not found["found"]:
-            typer.echo(pretty(found))
-        else:
-            typer.echo(_described(found))
+    _add_recording(app, send, name)
 
     @app.command(epilog=example("voicecall history export -o calls.jsonl --since 2026-01-31"))
     def export(
@@ -140,6 +122,28 @@ def history_app(send: Send, name: Callable[[str | None], str] = call_or_only) ->
         typer.echo(pretty(counts) if wants_json(as_json=as_json) else sentence)
 
     return app
+
+
+def _add_recording(app: typer.Typer, send: Send, name: Callable[[str | None], str]) -> None:
+    @app.command(epilog=example("voicecall history recording --call-id ID -o call.wav"))
+    def recording(
+        call_id: CallId = None,
+        output: Annotated[
+            Path | None, typer.Option("-o", "--output", help="Save it there; an existing file is replaced.")
+        ] = None,
+        *,
+        as_json: AsJson = False,
+    ) -> None:
+        """Show what was recorded of a call, and where it can be played for ten minutes; or save it."""
+        found = send(RECORDING, {"callId": name(call_id)})
+        if found["found"]:
+            found["url"] = f"{deployment().gateway_url}{found['url']}"
+        if output is not None:
+            _save(found, output)
+        elif wants_json(as_json=as_json) or not found["found"]:
+            typer.echo(pretty(found))
+        else:
+            typer.echo(_described(found))
 
 
 def _described(found: dict[str, Any]) -> str:
