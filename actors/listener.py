@@ -52,7 +52,7 @@ class Listener:
 
     def __init__(self, context: ActorContext, lease: Lease, report: Report, early: EarlyReplies | None = None) -> None:
         self._context = context
-        self._records: bool | None = None  # what the ingress is told; None: nothing
+        self._records: bool | None = None  # what is sent to the ingress; None: nothing
         self._early_replies = early  # they get partial transcripts
         self._words_interrupt = False
         self._lease = lease
@@ -90,8 +90,8 @@ class Listener:
             self._judge.follow(call)
             self._turn_waits = call.floor.held is not None and call.floor.speech is None
             self._report_judgement()
-        is_told, self._records = self._records, _recording_of(call)
-        if call.stream == self._stream and self._stream is not None and self._records != is_told:
+        was, self._records = self._records, _recording_of(call)
+        if call.stream == self._stream and self._stream is not None and self._records != was:
             self._send_record(self._stream)
         if call.stream != self._stream:
             self._stream, self._next_frame = call.stream, 0

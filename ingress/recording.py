@@ -35,6 +35,8 @@ _MOST_BYTES: Final = 32 * 1_048_576  # that wait for the store, of all calls: ha
 _LOG_EVERY_S: Final = 30.0
 _FLUSH_S: Final = 5.0
 _RETRY_S: Final = 1.0
+_GIVEN_UP_S: Final = 60.0  # after the end of a call; a worker waits a little longer
+_FORGOTTEN_S: Final = 600.0  # by then all of it is stored or lost
 
 
 class StreamRecorder:
@@ -107,16 +109,19 @@ class StreamRecorders:
         self._arrived = asyncio.Event()
         self._writing = 0
         self._logged_at = -_LOG_EVERY_S
+        self._ended: dict[CallId, float] = {}  # when the newest stream of a call ended
 
     def begin(self, call: CallId, stream: StreamId) -> StreamRecorder:
         recorder = StreamRecorder(call, stream, self._clock, self._now() - self._clock())
         self._recorders.add(recorder)
+        self._ended.pop(call, None)
         _log.info("recording began", extra={"call_id": call, "stream": stream})
         return recorder
 
     def end(self, recorder: StreamRecorder) -> None:
         """Nothing follows in this stream: write what is left, and say so in the store."""
         self._recorders.discard(recorder)
+        self._ended[recorder.call] = time.monotonic()
         self._write(recorder, recorder.take(last=True))
         mark = end_mark(recorder.call, recorder.stream)
         self._add(_Waiting(recorder.call, mark, b"", is_audio=False))
@@ -130,6 +135,7 @@ class StreamRecorders:
                 await asyncio.sleep(_EVERY_S)
                 for recorder in tuple(self._recorders):
                     self._write(recorder, recorder.take())
+                self._forget_ended()
         finally:
             for writer in writers:
                 await end(writer)
@@ -181,6 +187,9 @@ class StreamRecorders:
         except RecordingStoreUnavailable as error:
             metrics.RECORDING_SEGMENTS.labels("failed").inc()
             self._log_failure(item, error)
+            if self._is_too_late(item.call):
+                self._lose(item)
+                return
             # To the front: it is the oldest, and the first to go when too much waits.
             self._waiting.appendleft(item)
             self._bytes += len(item.data)
@@ -188,6 +197,14 @@ class StreamRecorders:
         else:
             if item.is_audio:
                 metrics.RECORDING_SEGMENTS.labels("stored").inc()
+
+    def _is_too_late(self, call: CallId) -> bool:
+        """Whether the recording is joined without what is written from now on."""
+        return time.monotonic() - self._ended.get(call, time.monotonic()) > _GIVEN_UP_S
+
+    def _forget_ended(self) -> None:
+        now = time.monotonic()
+        self._ended = {call: at for call, at in self._ended.items() if now - at < _FORGOTTEN_S}
 
     def _log_failure(self, item: _Waiting, error: RecordingStoreUnavailable) -> None:
         """At most every 30 s: while a store is down, every segment fails for one reason."""

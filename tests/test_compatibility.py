@@ -18,6 +18,7 @@ _OFFERED = {"works", "better", "accepted"}
 _ADDED = (
     "recording.",
     "phrases.recorded",
+    "phrases.mayRecord",
     "archive.",
     "voicemail.message",
     "secrets.",

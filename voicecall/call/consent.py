@@ -1,4 +1,4 @@
-"""Consent to a recording: the remote party is told first, or asked first, or neither, as the call's policy says.
+"""Consent to a recording: the remote party is informed first, or asked first, or neither, as the call's policy says.
 
 Pure. An announcement counts when it was heard whole; an answer is a yes or the key 1, and anything else is none. What
 this decides is in the call's state, and so in its log: that the call is recorded, from when, and by what right.
@@ -14,7 +14,7 @@ from voicecall.call.state import Call, RecordingConsent, Utterance
 from voicecall.call.step import Step
 from voicecall.text.speakable import NOTHING, Speakable
 
-__all__ = ["answered", "awaits_answer", "opened", "told"]
+__all__ = ["answered", "awaits_answer", "informed", "opened"]
 
 _ANSWER_S: Final = 8.0  # after the question was heard
 _QUESTION_S: Final = 30.0  # until it is, or its report is lost
@@ -96,7 +96,7 @@ def _asked(step: Step, wanted: Consent) -> tuple[Step, Speakable | None]:
             assert_never(wanted)
 
 
-def told(step: Step, utterance: Utterance) -> Step:
+def informed(step: Step, utterance: Utterance) -> Step:
     """An utterance was heard whole: an announcement counts from now on, and a question waits for its answer."""
     if not utterance.on_recording or utterance.more:
         return step

@@ -328,7 +328,7 @@ class StreamOpened(_Event):
     """An authenticated media socket carries this call now. `ingress` is the process that holds it.
 
     `pauses`: that process can pause playback; an ingress of an earlier build can only clear it. `records`: it records
-    what it is told to.
+    what it is instructed to.
     """
 
     name: ClassVar[str] = "StreamOpened"

@@ -207,7 +207,7 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
         if not utterance.cut:
             return _resume(step, utterance, event)
     if event.complete:
-        step = consent.told(step, utterance).resolve(utterance.request, ok=True)
+        step = consent.informed(step, utterance).resolve(utterance.request, ok=True)
     else:
         step = _resolve_cut(step, utterance, heard=event.heard_ms > 0 or utterance.part > 0)
     step = _start_continue_timer(step, utterance.no)

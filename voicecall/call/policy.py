@@ -37,7 +37,7 @@ class Preemptive(StrEnum):
 class Consent(StrEnum):
     """How the remote party learns that the call is recorded."""
 
-    ANNOUNCE = "announce"  # they are told first
+    ANNOUNCE = "announce"  # they are informed first
     ASK = "ask"  # they are asked first, and only a yes begins the recording
     NONE = "none"
 

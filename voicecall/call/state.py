@@ -119,7 +119,7 @@ class MediaStream:
     id: StreamId
     ingress: NodeId
     pauses: bool = False  # that ingress can pause playback
-    records: bool = False  # and records when told to
+    records: bool = False  # and records when instructed to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

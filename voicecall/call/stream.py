@@ -56,7 +56,7 @@ def connected(step: Step) -> Step:
         step = dtmf.send_opening_digits(step)
     if Timer.OPENING in step.call.timers:
         return step.forward(Phase.ACTIVE)
-    step = _told_of_recording(step)
+    step = _inform_of_recording(step)
     if Timer.OPENING in step.call.timers:  # the answer decides what is recorded, so it comes first
         return step.forward(Phase.ACTIVE)
     text = step.call.playback.opening_text
@@ -67,7 +67,7 @@ def connected(step: Step) -> Step:
     return requests.carry_out_waiting(step)
 
 
-def _told_of_recording(step: Step) -> Step:
+def _inform_of_recording(step: Step) -> Step:
     """Say that the call is recorded, or ask whether it may be, before anything else."""
     step, phrase = consent.opened(step)
     return step if phrase is None else playback.say(step, phrase, protected=True, on_recording=True)

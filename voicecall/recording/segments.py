@@ -1,7 +1,7 @@
 """Segments: a few seconds of a call's audio, both sides, each piece with its place in time.
 
 Pure. A segment covers a window of time: within it the ingress recorded, also where there was nothing to hear. So what
-no window covers was not recorded, whoever died. Places are samples, 8,000 a second, since the epoch.
+no window covers was not recorded, whichever process died. Places are samples, 8,000 a second, since the epoch.
 """
 
 import hashlib
@@ -96,7 +96,7 @@ def segment_name(call: CallId, segment: Segment, writer: str) -> str:
 
 
 def end_mark(call: CallId, stream: StreamId) -> str:
-    """The name of what tells that no segment of this stream follows."""
+    """The name of the mark that no segment of this stream follows."""
     return f"{segment_folder(call)}{hashlib.sha256(stream.encode()).hexdigest()[:24]}.end"
 
 
