@@ -135,6 +135,7 @@ class StreamRecorders:
                 await asyncio.sleep(_EVERY_S)
                 for recorder in tuple(self._recorders):
                     self._write(recorder, recorder.take())
+                    await asyncio.sleep(0)  # the frames of all calls go between two recordings
                 self._forget_ended()
         finally:
             for writer in writers:

@@ -48,6 +48,7 @@ _ADDED = (
     "phrases.",
     "numbers.*.language",
     "numbers.*.phrases.",
+    "numbers.*.recording.",
     "maxInboundCalls",
     "turns.",
     "numbers.*.responseBaseUrl",
