@@ -95,9 +95,15 @@ class AfterCall:
             self._free.release()
 
     def tidy(self) -> None:
-        """Remove what was kept long enough: archive, file, Redis. Raises ArchiveUnavailable, BusUnavailable."""
+        """Remove what was kept long enough: archive, file, Redis, recordings.
+
+        Raises ArchiveUnavailable, BusUnavailable, RecordingStoreUnavailable.
+        """
         self._on_node(_evict)
+        self._tidy_archive()
         self._prune_recordings()
+
+    def _tidy_archive(self) -> None:
         if not self._retention_s:
             return
         self._on_node(lambda node: node.ended.trim_feed(self._retention_s))

@@ -1,5 +1,6 @@
 """The store that the configuration names. Its parts for S3 are loaded only where it names a bucket."""
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from voicecall.recording.store import DirectoryStore, RecordingStore
@@ -14,7 +15,7 @@ def open_store(settings: Settings) -> RecordingStore | None:
         return None
     where = settings.recording.store or str(settings.store_path / "recordings")
     if not where.startswith("s3://"):
-        return DirectoryStore(settings.store_path.__class__(where).expanduser())
+        return DirectoryStore(Path(where).expanduser())
     # Its package is an extra, and its import takes a moment that no one else should wait.
     from voicecall.recording.s3 import S3Store
 
