@@ -152,6 +152,7 @@ async def test_real_answers_are_those_that_are_described(system: System) -> None
     assert (await ask("voicecall.processes"))["processes"]
     await ask("voicecall.doctor")
     await ask("voicecall.dead")
+    assert await ask("voicecall.recording", callId=call) == {"found": False}
     await ask("voicecall.forget", callId=call)
     assert seen == {method.name for method in METHODS}
 
