@@ -76,7 +76,7 @@ COMPILE = $(UV) pip compile --quiet pyproject.toml --universal --python-version 
 	--custom-compile-command "make lock"
 
 lock:  ## pins every dependency with the hashes of all its files; needs uv. `make lock LOCK=--upgrade` takes the newest
-	@$(COMPILE) $(LOCK) --extra demo --extra mcp --extra otel --extra postgres --output-file requirements.lock
+	@$(COMPILE) $(LOCK) --extra demo --extra mcp --extra otel --extra postgres --extra s3 --output-file requirements.lock
 	@$(COMPILE) $(LOCK) --all-extras --constraint requirements.lock --output-file requirements-dev.lock
 	@$(COMPILE) $(LOCK) --extra demo --extra offline --constraint requirements-dev.lock --output-file requirements-offline.lock
 

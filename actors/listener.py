@@ -23,7 +23,17 @@ from voicecall.call.ids import NodeId
 from voicecall.call.state import Call, Direction, MediaStream
 from voicecall.errors import ServiceError
 from voicecall.metrics import PROVIDER_ERRORS
-from voicecall.ports import NO_OWNER, Attach, CallerAudio, Detach, Lease, PartialTranscript, SttEvent, SttSession
+from voicecall.ports import (
+    NO_OWNER,
+    Attach,
+    CallerAudio,
+    Detach,
+    Lease,
+    PartialTranscript,
+    RecordStream,
+    SttEvent,
+    SttSession,
+)
 
 __all__ = ["Listener"]
 
@@ -42,6 +52,7 @@ class Listener:
 
     def __init__(self, context: ActorContext, lease: Lease, report: Report, early: EarlyReplies | None = None) -> None:
         self._context = context
+        self._records: bool | None = None  # what is sent to the ingress; None: nothing
         self._early_replies = early  # they get partial transcripts
         self._words_interrupt = False
         self._lease = lease
@@ -79,6 +90,9 @@ class Listener:
             self._judge.follow(call)
             self._turn_waits = call.floor.held is not None and call.floor.speech is None
             self._report_judgement()
+        was, self._records = self._records, _recording_of(call)
+        if call.stream == self._stream and self._stream is not None and self._records != was:
+            self._send_record(self._stream)
         if call.stream != self._stream:
             self._stream, self._next_frame = call.stream, 0
             self._attach()
@@ -250,12 +264,18 @@ class Listener:
         if stream is None:
             return
         self._send_attach(stream, self._context.node)
+        self._send_record(stream)
         self._next_attach = asyncio.get_running_loop().call_later(_ATTACH_EVERY_S, self._attach)
 
     def _send_attach(self, stream: MediaStream, node: NodeId) -> None:
         if self._context.lease_guard.holds:
             attach = Attach(call=self._lease.call, epoch=self._lease.epoch, node=node, stream=stream.id)
             self._context.media.send(stream.ingress, attach)
+
+    def _send_record(self, stream: MediaStream) -> None:
+        if self._records is not None and stream.records and self._context.lease_guard.holds:
+            record = RecordStream(call=self._lease.call, epoch=self._lease.epoch, on=self._records)
+            self._context.media.send(stream.ingress, record)
 
     def _stop_attaching(self) -> None:
         if self._next_attach is not None:
@@ -270,6 +290,11 @@ class Listener:
 
     def _facts(self) -> dict[str, object]:
         return {"call_id": self._lease.call, "epoch": self._lease.epoch}
+
+
+def _recording_of(call: Call) -> bool | None:
+    """Whether the call is recorded now; None: nothing was ever said of that."""
+    return None if call.recording.consent is None else call.recording.is_on
 
 
 def _may_speak(call: Call) -> bool:

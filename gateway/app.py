@@ -27,6 +27,7 @@ from gateway.live import LiveView
 from gateway.methods import Services
 from gateway.phone import PhoneRoutes
 from gateway.rate_limiter import RateLimiter
+from gateway.recordings import RecordingRoutes
 from gateway.rpc import Rpc
 from gateway.sockets import ClientSocket
 from gateway.web import assets
@@ -48,10 +49,12 @@ from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.connections import ConnectionLimiter, LimitedRunner, sender
 from voicecall.errors import ConfigError, InvalidRequest, Refusal
 from voicecall.ports import Doorbell
+from voicecall.recording import open_store
 from voicecall.service import AnswerTimeouts, CallService
 from voicecall.service.callbacks import CallbackService
 from voicecall.service.history import open_history
 from voicecall.service.inspection import Inspection
+from voicecall.service.recordings import RecordingService
 from voicecall.service.reports import ReportQueries
 from voicecall.settings import Deployment, Settings
 from voicecall.slots import Slots
@@ -101,12 +104,14 @@ async def running_gateway(
     calls = _call_service(settings, redis, feed, doorbell or DramatiqDoorbell(broker), timeouts)
     history = open_history(settings, redis)
     callbacks = CallbackService(redis, calls, settings)
+    recordings = RecordingService(redis, open_store(settings))
     services = Services(
         calls=calls,
         history=history,
         inspection=Inspection(redis, calls),
         reports=ReportQueries(redis, history.archive),
         callbacks=callbacks,
+        recordings=recordings,
     )
     rpc = Rpc(services, RateLimiter(deployment.gateway_rate, deployment.gateway_burst))
     hosts = Hosts()
@@ -118,9 +123,8 @@ async def running_gateway(
     guard = health.MetricsGuard(deployment.gateway, authenticator.tokens)
     phone = PhoneRoutes(settings, deployment, authenticator, routes.waiting)
     listening = ListenRoutes(redis, calls, rpc, authenticator, waiting=routes.waiting, scope=scope)
-    app = _app(routes, health.routes(probe.ready, guard=guard), deployment.gateway_max_bytes)
-    app.add_routes(phone.routes())
-    app.add_routes(listening.routes())
+    others = [*phone.routes(), *listening.routes(), *RecordingRoutes(recordings, authenticator).routes()]
+    app = _app(routes, [*health.routes(probe.ready, guard=guard), *others], deployment.gateway_max_bytes)
     limiter = ConnectionLimiter(limit=_CONNECTIONS, per_sender=_PER_SENDER)
     runner = LimitedRunner(app, limiter, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
     background = Background()

@@ -14,10 +14,12 @@ import orjson
 from voicecall.api import params as p
 from voicecall.api.results import CallRecord
 from voicecall.api.steering import SteerMode
+from voicecall.call.ids import CallId
 from voicecall.service import CallRequest, CallService
 from voicecall.service.callbacks import CallbackService
 from voicecall.service.history import ForgetCounts, History
 from voicecall.service.inspection import Inspection
+from voicecall.service.recordings import RecordingService
 from voicecall.service.reports import ReportQueries
 
 __all__ = ["HANDLERS", "Handler", "Payload", "Services"]
@@ -36,6 +38,7 @@ class Services:
     inspection: Inspection
     reports: ReportQueries
     callbacks: CallbackService
+    recordings: RecordingService
 
 
 Handler = Callable[[Services, Any], Awaitable[Payload]]
@@ -153,6 +156,14 @@ async def _forget(services: Services, params: p.ForgetParams) -> Payload:
     return {"forgotten": counts.now, "atEnd": counts.at_end}
 
 
+async def _recording(services: Services, params: p.RecordingParams) -> Payload:
+    facts = await services.recordings.find(params.call_id)
+    if facts is None or "startedAt" not in facts:
+        return {"found": False}
+    ticket = await services.recordings.ticket(CallId(params.call_id))
+    return {"found": True, "url": f"/recordings/{params.call_id}?ticket={ticket}", "recording": facts}
+
+
 async def _events(services: Services, params: p.EventsParams) -> Payload:
     return await services.inspection.events(params.call_id, params.after, params.limit)
 
@@ -210,6 +221,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "voicecall.history": _history,
     "voicecall.latency": _latency,
     "voicecall.forget": _forget,
+    "voicecall.recording": _recording,
     "voicecall.events": _events,
     "voicecall.processes": _processes,
     "voicecall.doctor": _doctor,

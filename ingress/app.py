@@ -9,7 +9,7 @@ import logging
 import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,7 @@ from ingress.public_address import PublicAddress, TunnelKeeper, exposed, require
 from ingress.server import IngressServer
 from voicecall import health
 from voicecall.aio import Background
+from voicecall.bus.clock import RedisClock
 from voicecall.bus.connection import connect, keys_of, require_accepted
 from voicecall.bus.doorbell import DramatiqDoorbell, require_queue, sending_broker
 from voicecall.bus.ingresses import Ingresses
@@ -32,6 +33,7 @@ from voicecall.bus.public_address import PublicAddressPublisher
 from voicecall.call.ids import NodeId
 from voicecall.carriers.registry import codec_for
 from voicecall.errors import BusUnavailable
+from voicecall.recording import open_store
 from voicecall.settings import Deployment, Settings, metrics_tokens
 from voicecall.tracing import open_traces
 
@@ -40,6 +42,7 @@ __all__ = ["Ingress", "running_ingress"]
 _log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 1024
+_CALIBRATE_EVERY_S: Final = 60.0
 _LAST_SPANS_S: Final = 0.3  # callers of the only ingress wait for the next one
 
 
@@ -95,6 +98,10 @@ async def running_ingress(
         broker = sending_broker(deployment.queue_url, redis.names)
         stack.callback(broker.close)
         media = RedisMediaBus(redis, node, on_unheard=lambda to, items: server.streams.on_undelivered(to, items))  # noqa: PLW0108  `server` is bound below
+        store = open_store(settings)
+        clock = RedisClock(redis)
+        if store is not None:
+            await clock.calibrate()
         server = IngressServer(
             settings=settings,
             public_address=public_address,
@@ -107,10 +114,14 @@ async def running_ingress(
             media=media,
             traces=traces,
             publish_tap=TapPublisher(redis).publish,
+            recordings=None if store is None else (store, clock.now),
         )
-        stack.push_async_callback(server.close)
-        ingresses = Ingresses(redis)
         background = Background()
+        if server.recorders is not None:
+            await stack.enter_async_context(background.running("recordings", server.recorders.run()))
+            await stack.enter_async_context(background.running("clock", _keep_time(clock)))
+        stack.push_async_callback(server.close)  # before the writers of recordings end
+        ingresses = Ingresses(redis)
         await stack.enter_async_context(background.running("media", media.run(server.streams.deliver)))
         readiness = Readiness(lambda: _probe(redis, node, media), reachable=lambda: public_address.is_open)
 
@@ -155,6 +166,14 @@ async def running_ingress(
             health_address=private,
         )
     _log.info("ingress closed", extra={"node": node})
+
+
+async def _keep_time(clock: RedisClock) -> None:
+    """Calibrate once a minute, until cancelled."""
+    while True:
+        await asyncio.sleep(_CALIBRATE_EVERY_S)
+        with suppress(BusUnavailable):  # the clock goes on from the last time
+            await clock.calibrate()
 
 
 async def _probe(redis: Redis, node: NodeId, media: RedisMediaBus) -> float:

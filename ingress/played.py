@@ -7,7 +7,7 @@ is cleared or taken back before is not in it, as little as in what the caller he
 from collections import deque
 from typing import Final
 
-__all__ = ["PlayedFrames"]
+__all__ = ["PlayedFrames", "PlayedTwice"]
 
 _BYTES_PER_S: Final = 8_000
 _MOST: Final = 256  # frames, 5 s: more than a carrier buffers, should no one take them
@@ -48,3 +48,26 @@ class PlayedFrames:
             ends_at, frame = self._frames.popleft()
             played.append((ends_at - len(frame) / _BYTES_PER_S, frame))
         return played
+
+
+class PlayedTwice:
+    """Notes the same in two places: someone listens in to a call that is recorded."""
+
+    def __init__(self, *places: PlayedFrames) -> None:
+        self._places = places
+
+    def sent(self, frame: bytes, ends_at: float) -> None:
+        for place in self._places:
+            place.sent(frame, ends_at)
+
+    def cut(self, now: float) -> None:
+        for place in self._places:
+            place.cut(now)
+
+    def take_back(self, size: int) -> None:
+        for place in self._places:
+            place.take_back(size)
+
+    def move(self, seconds: float) -> None:
+        for place in self._places:
+            place.move(seconds)

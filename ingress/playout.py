@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from ingress.played import PlayedFrames
+from ingress.played import PlayedFrames, PlayedTwice
 from voicecall.call.events import Failover, PlaybackBegan, PlaybackDone
 
 __all__ = [
@@ -128,7 +128,7 @@ class Playout:
         self._newest = 0  # utterances up to this one are known: late audio for a dropped one is dropped too
         self._paused_until: float | None = None
         self._deferred_until = 0.0  # no utterance begins before
-        self.played: PlayedFrames | None = None
+        self.played: PlayedFrames | PlayedTwice | None = None
         """Where each frame is noted that is sent, for a listener; None: nowhere."""
         self.dropped = 0
         """Bytes dropped: beyond the limit, or of an utterance that was done."""

@@ -17,6 +17,7 @@ from ingress.media import MediaSockets
 from ingress.outbox import Outbox
 from ingress.pacer import Pacer
 from ingress.public_address import PublicAddress
+from ingress.recording import StreamRecorders
 from ingress.sockets import HEARTBEAT_S
 from ingress.streams import MediaSocket, Stream, Streams
 from ingress.taps import Publish
@@ -28,11 +29,12 @@ from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.ids import CallId, LegId, NodeId, StreamId
 from voicecall.connections import BETWEEN_S, FIRST_HEAD_S, ConnectionLimiter, LimitedServer, sender
 from voicecall.ports import CallSlots, Codec, Doorbell, IngressLog, IngressMedia, WorkerPresence
+from voicecall.recording import RecordingStore
 from voicecall.settings import Settings
 from voicecall.slots import Slots
 from voicecall.tracing import Traces
 
-__all__ = ["IngressServer"]
+__all__ = ["IngressServer", "Recordings"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,12 +50,17 @@ _RESUME_AFTER_S: Final = 1.0
 _FLUSH_S: Final = 2.0
 
 
+Recordings = tuple[RecordingStore, Callable[[], float]]
+"""Where recordings go, and the time of the system in epoch seconds."""
+
+
 class IngressServer:
     """`server` is the protocol factory to listen with; `streams.deliver` takes the items of the media bus.
 
     `public_address`: where carriers find this ingress; by default, what the configuration says. `drain_s`: how long a
     stream may wait at the end for a moment in which no one speaks. `heartbeat_s`: how often each media socket is
-    examined for life. `traces`: where spans go; None: nowhere. `publish_tap`: as `publish` of `Streams`.
+    examined for life. `traces`: where spans go; None: nowhere. `publish_tap`: as `publish` of `Streams`. `recordings`:
+    where recordings go, and the time of the system; None: no call is recorded.
     """
 
     def __init__(
@@ -74,6 +81,7 @@ class IngressServer:
         heartbeat_s: float = HEARTBEAT_S,
         traces: Traces | None = None,
         publish_tap: Publish | None = None,
+        recordings: Recordings | None = None,
     ) -> None:
         public_address = public_address or PublicAddress(settings)
         self._log = log
@@ -83,6 +91,7 @@ class IngressServer:
         self._doorbell = RateLimitedDoorbell(doorbell)
         self._pacer = Pacer()
         self._outboxes: set[Outbox] = set()  # with events that are not in the log yet
+        self.recorders = None if recordings is None else StreamRecorders(*recordings, self._pacer.clock)
         self.streams = Streams(
             node, None if traces is None else _on_ended(traces), publish=publish_tap, clock=self._pacer.clock
         )
@@ -164,6 +173,7 @@ class IngressServer:
             outbox=Outbox(call, self._log, self._doorbell, self._outboxes),
             pacer=self._pacer,
             reconnects=reconnects,
+            recorders=self.recorders,
         )
 
     def start_draining(self, *, alone: bool) -> None:
@@ -206,6 +216,8 @@ class IngressServer:
         for stream in self.streams:
             self.streams.close(stream)
         await self.streams.close_taps()
+        if self.recorders is not None:
+            await self.recorders.flush()
         self.limiter.close()
         self._pacer.close()
         await asyncio.gather(*(outbox.drain(_FLUSH_S) for outbox in tuple(self._outboxes)))

@@ -14,7 +14,9 @@ from typing import Final, Protocol, assert_never
 
 from ingress.outbox import Outbox
 from ingress.pacer import Pacer
+from ingress.played import PlayedFrames, PlayedTwice
 from ingress.playout import Flush, Playout, SetMark, Step
+from ingress.recording import StreamRecorder, StreamRecorders
 from ingress.taps import Publish, Tap, Taps
 from ingress.uplink import SilenceBatcher, Uplink
 from voicecall import metrics
@@ -34,6 +36,7 @@ from voicecall.ports import (
     MediaItem,
     Pause,
     Play,
+    RecordStream,
     RelayIn,
     Resume,
     Say,
@@ -52,7 +55,7 @@ _FRAMES_IN = metrics.MEDIA_FRAMES.labels(direction="in")
 _FENCED = metrics.FENCED.labels(gate="media")
 
 
-WorkerItem = Attach | FirstAudio | Play | Say | Finish | Clear | Pause | Resume | Detach
+WorkerItem = Attach | FirstAudio | Play | Say | Finish | Clear | Pause | Resume | Detach | RecordStream
 
 
 class MediaSocket(Protocol):
@@ -70,7 +73,8 @@ class MediaSocket(Protocol):
 class Stream:
     """One authenticated socket of one call. Runs on the event loop; nothing blocks.
 
-    `reconnects`: when the socket is lost, the carrier opens the next one without asking.
+    `reconnects`: when the socket is lost, the carrier opens the next one without asking. `recorders`: record it where
+    its worker says so; None: they record nothing.
     """
 
     is_text = False
@@ -88,6 +92,7 @@ class Stream:
         outbox: Outbox,
         pacer: Pacer,
         reconnects: bool = False,
+        recorders: StreamRecorders | None = None,
     ) -> None:
         self.call = call
         self.leg = leg
@@ -107,6 +112,9 @@ class Stream:
         self._attached_at = 0.0
         self._is_handed_over = False
         self._tap: Tap | None = None
+        self._heard_by_tap: PlayedFrames | None = None
+        self._recorders = recorders
+        self._recorder: StreamRecorder | None = None
         self._frames_in = 0
         self._frames_out = 0
 
@@ -118,6 +126,8 @@ class Stream:
             self._frames_in += 1
             if self._tap is not None:
                 self._tap.on_caller_audio(number, frame)
+            if self._recorder is not None:
+                self._recorder.on_caller_audio(number, frame)
             if self._worker is not None and self._pacer.clock() - self._attached_at < _ATTACHED_FOR_S:
                 self._uplink.sent(number, frame)
                 for first, audio in self._silence_batcher.take(number, frame):
@@ -150,7 +160,27 @@ class Stream:
     def copy_to(self, tap: Tap | None) -> None:
         """Copy the audio of both sides to this tap from now on; None: to none."""
         self._tap = tap
-        self._playout.played = None if tap is None else tap.begin()
+        self._heard_by_tap = None if tap is None else tap.begin()
+        self._share_played()
+
+    def _record(self, *, on: bool) -> None:
+        """Begin or end the recording of this stream; nothing, when that has been done."""
+        if self._recorders is None or on == (self._recorder is not None):
+            return
+        if self._recorder is not None:
+            self._recorders.end(self._recorder)
+        self._recorder = self._recorders.begin(self.call, self.name) if on else None
+        self._share_played()
+
+    def _share_played(self) -> None:
+        places = [self._heard_by_tap, None if self._recorder is None else self._recorder.played]
+        played = [place for place in places if place is not None]
+        self._playout.played = PlayedTwice(*played) if len(played) > 1 else played[0] if played else None
+
+    @property
+    def records(self) -> bool:
+        """Whether this ingress can record."""
+        return self._recorders is not None and not self.is_text
 
     # --- moments in which the socket may be closed for a restart (`drain`)
 
@@ -211,6 +241,8 @@ class Stream:
                 self._speak(self._halted(item, now))
             case Say():
                 metrics.MEDIA_DROPPED.labels(reason="no-text").inc()
+            case RecordStream(on=on):
+                self._record(on=on)
             case Detach():
                 self.socket.close(1000, "call over")
             case _:
@@ -246,6 +278,7 @@ class Stream:
         self._worker = None
         self._count_dropped()
         steps = _marked(self._playout.close(self._pacer.clock()), for_restart=for_restart)
+        self._record(on=False)
         return [step for step in steps if isinstance(step, PlaybackDone)]
 
     def _attach(self, node: NodeId, now: float) -> None:
@@ -346,7 +379,13 @@ class Streams:
         stream.epoch = self._epochs.pop(stream.call, Epoch(0))
         self._current[stream.call] = stream
         self._on_tap(stream.call)
-        opened = StreamOpened(stream=stream.name, ingress=self._ingress, leg=stream.leg, pauses=not stream.is_text)
+        opened = StreamOpened(
+            stream=stream.name,
+            ingress=self._ingress,
+            leg=stream.leg,
+            pauses=not stream.is_text,
+            records=stream.records,
+        )
         stream.outbox.put(*ended, opened)
         if old is not None:
             _log.info("media stream replaced", extra={"call_id": stream.call, "stream": stream.name})

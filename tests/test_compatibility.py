@@ -16,6 +16,9 @@ _PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"
 _VERDICTS = {"works", "better", "accepted", "refused"}
 _OFFERED = {"works", "better", "accepted"}
 _ADDED = (
+    "recording.",
+    "phrases.recorded",
+    "phrases.mayRecord",
     "archive.",
     "callbacks.",
     "live.",
@@ -57,6 +60,7 @@ _ADDED = (
     "phrases.",
     "numbers.*.language",
     "numbers.*.phrases.",
+    "numbers.*.recording.",
     "maxInboundCalls",
     "turns.",
     "numbers.*.responseBaseUrl",

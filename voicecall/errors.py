@@ -18,6 +18,7 @@
     ├── ExposureError          a tunnel could not be opened, or was lost; the message ends with the remedy
     │   └── ToolMissing        the tunnel's program is not installed: retrying does not help
     ├── ArchiveUnavailable     the archive's database does not serve; the message has its address, reason and remedy
+    ├── RecordingStoreUnavailable  the store of recordings does not serve; as ArchiveUnavailable
     ├── ServiceError           a speech service or model failed; `retryable` says whether another try may help
     │   └── ServiceTimeout     it did not answer, or stopped answering: the next request would wait as long
     └── BusError
@@ -50,6 +51,7 @@ __all__ = [
     "InvalidRequest",
     "NotExposed",
     "NotFound",
+    "RecordingStoreUnavailable",
     "Refusal",
     "ServiceError",
     "ServiceTimeout",
@@ -243,6 +245,12 @@ class ServiceTimeout(ServiceError):
 
 class ArchiveUnavailable(VoicecallError):
     """The message masks the password and contains no data of any call."""
+
+    retryable = True
+
+
+class RecordingStoreUnavailable(VoicecallError):
+    """The message has the store's address, the reason and a remedy, and no secret."""
 
     retryable = True
 

@@ -45,6 +45,8 @@ __all__ = [
     "PROVIDER_SECONDS",
     "REALTIME_TRUNCATED",
     "RECONCILED",
+    "RECORDINGS",
+    "RECORDING_SEGMENTS",
     "REGISTRY",
     "REPLAYS",
     "REPORTS",
@@ -170,6 +172,18 @@ TTS_REWORDED: Final = _counter(
 
 REALTIME_TRUNCATED: Final = _counter("realtime_truncated", "Speech of a model that was cut to what the caller heard")
 
+RECORDING_SEGMENTS: Final = Counter(
+    "voicecall_recording_segments",
+    "Segments of recordings: stored, failed (tried again) or lost",
+    ["result"],
+    registry=REGISTRY,
+)
+RECORDINGS: Final = Counter(
+    "voicecall_recordings",
+    "Recordings of ended calls: whole, partial, lost or dropped",
+    ["result"],
+    registry=REGISTRY,
+)
 ARCHIVED: Final = _counter("archive", "Ended calls, by result of archiving", "result")
 REPORTS: Final = _counter("reports", "Reports of calls and their deliveries, by result", "result")
 CALLBACKS: Final = _counter("callbacks", "Call-backs, by what became of them", "result")

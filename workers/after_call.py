@@ -12,16 +12,19 @@ from typing import Any, Final, Protocol, TypeVar
 
 from voicecall.archive import CallArchive, JsonLinesFile, ended_record, replayed, turns_of
 from voicecall.bus.ended import RETENTION_S, ArchiveClaim, ArchiveResult
+from voicecall.bus.ingresses import Ingresses
 from voicecall.bus.reports import Reports
 from voicecall.call.events import Event
-from voicecall.call.ids import CallId
+from voicecall.call.ids import CallId, NodeId
 from voicecall.call.state import Call
-from voicecall.errors import ArchiveUnavailable, VoicecallError
+from voicecall.errors import ArchiveUnavailable, RecordingStoreUnavailable, VoicecallError
 from voicecall.metrics import ARCHIVE_PRUNED, ARCHIVED, CALL_SECONDS
+from voicecall.recording import open_store
 from voicecall.settings import Settings
 from voicecall.tracing import Traces, call_spans
 from voicecall.wire import Undecodable
 from workers.node import Parts
+from workers.recordings import Recordings, SegmentsAwaited
 
 __all__ = ["AfterCall", "ArchiveBusy", "OnNode", "summary_of"]
 
@@ -58,6 +61,9 @@ class AfterCall:
         self._traces = traces
         self._archive = CallArchive(settings.archive_url) if kept.enabled else None
         self._jsonl = JsonLinesFile(settings.store_path / "calls.jsonl") if kept.enabled and kept.jsonl else None
+        store = open_store(settings)
+        self._recordings = None if store is None else Recordings(store)
+        self._recordings_kept_s = settings.recordings_kept_days * _DAY_S
         self._retention_s = kept.retention_days * _DAY_S
         self._on_node = on_node
         self._free = threading.BoundedSemaphore(_CONCURRENT)
@@ -68,7 +74,10 @@ class AfterCall:
             self._archive.close()
 
     def archive(self, call: CallId) -> None:
-        """Archive the call if it is over and not archived. Raises ArchiveBusy, ArchiveUnavailable, BusUnavailable."""
+        """Archive the call if it is over and not archived. Raises ArchiveBusy, ArchiveUnavailable, BusUnavailable.
+
+        Raises RecordingStoreUnavailable, and SegmentsAwaited, when the recording is not joined yet.
+        """
         if not self._free.acquire(blocking=False):
             raise ArchiveBusy("other calls are being archived")
         try:
@@ -79,7 +88,7 @@ class AfterCall:
                 self._forget(call)
             else:
                 self._keep(call, claim)
-        except ArchiveUnavailable as error:
+        except (ArchiveUnavailable, RecordingStoreUnavailable) as error:
             ARCHIVED.labels("failed").inc()
             self._log_failure(call, error)
             raise
@@ -87,8 +96,15 @@ class AfterCall:
             self._free.release()
 
     def tidy(self) -> None:
-        """Remove what was kept long enough: archive, file, Redis. Raises ArchiveUnavailable, BusUnavailable."""
+        """Remove what was kept long enough: archive, file, Redis, recordings.
+
+        Raises ArchiveUnavailable, BusUnavailable, RecordingStoreUnavailable.
+        """
         self._on_node(_evict)
+        self._tidy_archive()
+        self._prune_recordings()
+
+    def _tidy_archive(self) -> None:
         if not self._retention_s:
             return
         self._on_node(lambda node: node.ended.trim_feed(self._retention_s))
@@ -110,7 +126,7 @@ class AfterCall:
                 CALL_SECONDS.observe(_seconds(state.started_at, state.ended_at) or 0.0)
                 _log.info("call summary", extra=summary_of(state))
             self._trace(state, history)
-            ARCHIVED.labels(self._put(state, history)).inc()
+            self._keep_whole(state, history)
         keep_s = RETENTION_S if self._archive is None else _KEEP_S
         if self._on_node(lambda node: node.ended.done(call, events, keep_s=keep_s)) is ArchiveResult.FORGOTTEN:
             self._forget(call)
@@ -121,10 +137,35 @@ class AfterCall:
             model = self._settings.on_route(call.route).response_model
             self._traces.record(call.id, call_spans(call, turns_of(call, history)["turnSpans"], model=model))
 
-    def _put(self, state: Call, history: tuple[Event, ...]) -> str:
+    def _keep_whole(self, state: Call, history: tuple[Event, ...]) -> None:
+        """Archive the call. While its recording cannot be joined, without: the call stays due, and it follows."""
+        recording: dict[str, Any] | None = None
+        failure: VoicecallError | None = None
+        if self._recordings is not None and state.recording.consent is not None:
+            try:
+                recording = self._recordings.joined(state, history, self._on_node(_now), self._is_dead)
+            except (SegmentsAwaited, RecordingStoreUnavailable) as error:
+                recording, failure = {"state": "pending"}, error
+        ARCHIVED.labels(self._put(state, history, recording)).inc()
+        if failure is not None:
+            raise failure
+
+    def _is_dead(self, ingress: NodeId) -> bool:
+        return self._on_node(lambda node: Ingresses(node.redis).is_silent(ingress))
+
+    def _prune_recordings(self) -> None:
+        """Raises RecordingStoreUnavailable."""
+        if self._recordings is not None and self._recordings_kept_s:
+            pruned = self._recordings.prune(time.time() - self._recordings_kept_s)
+            if pruned:
+                _log.info("recordings deleted", extra={"calls": pruned, "retention_s": self._recordings_kept_s})
+
+    def _put(self, state: Call, history: tuple[Event, ...], recording: dict[str, Any] | None) -> str:
         if self._archive is None:
             return "disabled"
         record = ended_record(state, history)
+        if recording is not None:
+            record["metadata"]["recording"] = {**record["metadata"].get("recording", {}), **recording}
         return "kept" if self._archive.put(record, written=lambda: self._append(record)) else "same"
 
     def _forget(self, call: CallId) -> None:
@@ -132,6 +173,8 @@ class AfterCall:
         self._on_node(lambda node: node.ended.forget(call))
         if self._archive is not None:
             self._archive.delete(call)
+        if self._recordings is not None:
+            self._recordings.delete(call)
         self._scrub(lambda record: record.get("callId") == call)
         ARCHIVED.labels("forgotten").inc()
         _log.info("call forgotten", extra={"call_id": call})
@@ -150,7 +193,7 @@ class AfterCall:
             except OSError as error:
                 raise _unwritable(self._jsonl, error) from None
 
-    def _log_failure(self, call: CallId, error: ArchiveUnavailable) -> None:
+    def _log_failure(self, call: CallId, error: VoicecallError) -> None:
         """As an error at most every 30 s, as debug in between: during an outage every call fails for one reason."""
         now = time.monotonic()
         if not self._logged_at or now - self._logged_at >= _LOG_EVERY_S:

@@ -11,10 +11,11 @@ from dramatiq.errors import Retry
 
 from voicecall.bus.doorbell import JOB, QUEUE
 from voicecall.call.ids import CallId, is_call_id
-from voicecall.errors import ArchiveUnavailable, BusError
+from voicecall.errors import ArchiveUnavailable, BusError, RecordingStoreUnavailable
 from workers.after_call import ArchiveBusy
 from workers.archive_sweeper import AFTER_CALL, AFTER_QUEUE, TIDY
 from workers.broker import broker, lifecycle
+from workers.recordings import SegmentsAwaited
 from workers.supervisor import ActivationResult
 
 __all__ = ["after_call", "ring", "tidy"]
@@ -25,6 +26,7 @@ _PASS_ON_MS: Final = 100
 _PASSES: Final = 30  # by then the sweeper has rung again
 _LOW_PRIORITY: Final = 10  # a ring that waits in the same process runs first
 _BUSY_MS: Final = 200
+_SEGMENTS_MS: Final = 1_000
 
 
 @dramatiq.actor(actor_name=JOB, queue_name=QUEUE, broker=broker, max_retries=0, time_limit=10_000, max_age=10_000)
@@ -54,7 +56,7 @@ def ring(call_id: str, passed: int = 0) -> None:
     max_retries=None,
     min_backoff=1_000,
     max_backoff=60_000,
-    time_limit=10_000,
+    time_limit=60_000,
     max_age=7_200_000,
 )
 def after_call(call_id: str) -> None:
@@ -66,7 +68,9 @@ def after_call(call_id: str) -> None:
         lifecycle.after_call.archive(CallId(call_id))
     except ArchiveBusy as error:
         raise Retry(str(error), delay=_BUSY_MS) from None
-    except ArchiveUnavailable as error:
+    except SegmentsAwaited as error:
+        raise Retry(str(error), delay=_SEGMENTS_MS) from None
+    except (ArchiveUnavailable, RecordingStoreUnavailable) as error:
         # Logged in one line already; dramatiq would add a traceback for each attempt.
         raise Retry(type(error).__name__) from None
     except BusError as error:
@@ -89,6 +93,6 @@ def tidy() -> None:
     """Remove what was kept long enough. One node sends this job, once an hour."""
     try:
         lifecycle.after_call.tidy()
-    except (ArchiveUnavailable, BusError) as error:
+    except (ArchiveUnavailable, RecordingStoreUnavailable, BusError) as error:
         _log.warning("tidying failed", extra={"error": str(error)})
         raise Retry(type(error).__name__) from None

@@ -56,6 +56,7 @@ _DIGEST: Final = hashlib.sha256(repr(sorted(_FILES.items())).encode()).hexdigest
 _PAGE_HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+        " media-src 'self';"
         " frame-ancestors 'none'; base-uri 'none'; form-action 'none';"
         " require-trusted-types-for 'script'; trusted-types 'none'"
     ),

@@ -167,6 +167,7 @@ async def test_real_answers_are_those_that_are_described(system: System) -> None
     added = await ask("voicecall.callback.add", to="+15550001234", message="Hi", at=round(time.time() * 1000) + 900_000)
     assert (await ask("voicecall.callbacks"))["callbacks"]
     await ask("voicecall.callback.cancel", callbackId=added["callbackId"])
+    assert await ask("voicecall.recording", callId=call) == {"found": False}
     await ask("voicecall.forget", callId=call)
     assert seen == {method.name for method in METHODS}
 

@@ -41,7 +41,7 @@ def test_c18_all_files_pin_the_same_versions() -> None:
 @pytest.mark.parametrize(
     ("lock", "extras"),
     [
-        (LOCKS[0], ("demo", "mcp", "otel", "postgres")),
+        (LOCKS[0], ("demo", "mcp", "otel", "postgres", "s3")),
         (LOCKS[1], ("dev", "turns")),
         (LOCKS[2], ("demo", "offline")),
     ],

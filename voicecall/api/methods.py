@@ -30,6 +30,7 @@ __all__ = [
     "LATENCY",
     "METHODS",
     "PROCESSES",
+    "RECORDING",
     "REGISTER",
     "REPORT",
     "SOCKET_METHODS",
@@ -155,6 +156,13 @@ FORGET: Final = Method(
     result=results.Forgotten,
     scope=Scope.WRITE,
 )
+RECORDING: Final = Method(
+    name="voicecall.recording",
+    summary="The recording of an ended call: an address that works for ten minutes, and what is missing of it.",
+    params=params.RecordingParams,
+    result=results.RecordingFound,
+    scope=Scope.WRITE,
+)
 EVENTS: Final = Method(
     name="voicecall.events",
     summary="The events of one call from its beginning, page by page, while Redis holds its log.",
@@ -226,6 +234,7 @@ METHODS: Final[tuple[Method[Any, Any], ...]] = (
     HISTORY,
     LATENCY,
     FORGET,
+    RECORDING,
     EVENTS,
     PROCESSES,
     DOCTOR,

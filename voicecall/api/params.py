@@ -49,6 +49,7 @@ __all__ = [
     "LatencyParams",
     "Params",
     "ProcessesParams",
+    "RecordingParams",
     "RegisterParams",
     "ReportParams",
     "ReportRequest",
@@ -345,6 +346,10 @@ class CallbackAddParams(Params):
 
 class CallbackCancelParams(Params):
     callback_id: _Name
+
+
+class RecordingParams(Params):
+    call_id: _CallId = Field(description="The call.")
 
 
 class SubscribeParams(Params):

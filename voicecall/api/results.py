@@ -49,12 +49,15 @@ __all__ = [
     "LatencyStage",
     "LiveLine",
     "LiveUpdate",
+    "MissingPart",
     "Operation",
     "OperationResult",
     "OwnerQuestion",
     "ProcessFacts",
     "Processes",
     "ProviderFailover",
+    "RecordingFacts",
+    "RecordingFound",
     "Registered",
     "Report",
     "ReportAnswer",
@@ -167,6 +170,27 @@ class OwnerQuestion(Result):
     text: str
 
 
+class MissingPart(Result):
+    """A part of a recording that was not recorded: silence of its length. Milliseconds from the beginning."""
+
+    from_ms: int
+    to_ms: int
+
+
+class RecordingFacts(Result):
+    """What is known of a call's recording."""
+
+    consent: str | None = Field(default=None, description="How the remote party learnt of it.")
+    consent_at: int | None = None
+    state: Literal["recording", "none", "pending", "whole", "partial", "lost"] | None = Field(
+        default=None, description="Of an ended call: what became of it."
+    )
+    started_at: int | None = Field(default=None, description="Of its first sample.")
+    duration_ms: int | None = None
+    bytes: int | None = None
+    missing: tuple[MissingPart, ...] = ()
+
+
 class CallFacts(Result):
     """Details of a call beside its record."""
 
@@ -191,6 +215,7 @@ class CallFacts(Result):
     tool_calls: tuple[ToolCall, ...] = Field(default=(), description="The agent's newest calls of tools.")
     notes: dict[str, str] | None = Field(default=None, description="Facts that the agent has noted, by name.")
     question: OwnerQuestion | None = Field(default=None, description="What the agent waits for you to answer.")
+    recording: RecordingFacts | None = Field(default=None, description="Where the call is recorded.")
     turns: tuple[TurnTimes, ...] = Field(default=(), description="Of an archived call.")
     turn_spans: tuple[TurnSpans, ...] = Field(default=(), description="Of an archived call.")
     billed_seconds: int | None = Field(default=None, description="What the carrier bills, if it reported it.")
@@ -246,6 +271,7 @@ class CallRecord(Result):
             "answeredBy": call.answered_by.value if call.answered_by is not None else None,
             "reactivations": call.reactivations,
             "numberRouteKey": call.route or None,
+            "recording": _recording(call),
         }
         record = {
             "callId": call.id,
@@ -353,6 +379,14 @@ class Forgotten(Result):
 
     forgotten: int
     at_end: int
+
+
+class RecordingFound(Result):
+    """`url`: relative to the gateway's address, for ten minutes; it supports ranges."""
+
+    found: bool
+    url: str | None = None
+    recording: RecordingFacts | None = None
 
 
 class Features(Result):
@@ -632,6 +666,15 @@ def _tool_call(use: ToolUse) -> dict[str, Any]:
 def _question(call: Call) -> dict[str, Any] | None:
     question = call.owner_question
     return None if question is None else {"id": question.id, "text": question.question}
+
+
+def _recording(call: Call) -> dict[str, Any] | None:
+    """The consent, and whether the call is recorded at this moment; None where nothing was said of it."""
+    consent, at = call.recording.consent, call.recording.consent_at
+    if consent is None:
+        return None
+    state = "recording" if call.recording.is_on and not call.is_over else None
+    return _without_none({"consent": consent.value, "consentAt": None if at is None else _ms(at), "state": state})
 
 
 def _plain(value: Any) -> Any:

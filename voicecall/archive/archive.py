@@ -146,12 +146,16 @@ class CallArchive:
 
     def delete_number(self, number: E164) -> tuple[CallId, ...]:
         """Delete the records of all calls to or from this number, in any notation. Returns the calls."""
+        return self._delete(self.calls_of(number))
+
+    def calls_of(self, number: E164) -> tuple[CallId, ...]:
+        """The calls to or from this number, in any notation."""
         with self._reading() as connection:
             if connection is None:
                 return ()
             near = or_(*(_bare(column).contains(number[1:]) for column in _PARTIES))
             rows = connection.execute(select(calls.c.call_id, *_PARTIES).where(near)).all()
-        return self._delete(CallId(call) for call, *parties in rows if any(is_number(one, number) for one in parties))
+        return tuple(CallId(call) for call, *parties in rows if any(is_number(one, number) for one in parties))
 
     def prune(self, before: float) -> int:
         """Delete the records of calls that ended before this time. Returns how many."""

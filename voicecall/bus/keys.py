@@ -167,6 +167,10 @@ class Keys:
         """A request that an API client asks about later. A digest: read access to Redis must not give access to it."""
         return self._name(f"op:{digest(name).hex()}")
 
+    def recording_ticket(self, ticket: str) -> str:
+        """String, expiring: the call whose recording this ticket opens. A digest, as with operations."""
+        return self._name(f"recording:{digest(ticket).hex()}")
+
     def errand(self, task: str) -> str:
         """String, expiring: a process runs this periodic task for the cluster."""
         return self._name(f"errand:{task}")

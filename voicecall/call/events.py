@@ -352,7 +352,8 @@ class LegSeen(_Event):
 class StreamOpened(_Event):
     """An authenticated media socket carries this call now. `ingress` is the process that holds it.
 
-    `pauses`: that process can pause playback; an ingress of an earlier build can only clear it.
+    `pauses`: that process can pause playback; an ingress of an earlier build can only clear it. `records`: it records
+    what it is instructed to.
     """
 
     name: ClassVar[str] = "StreamOpened"
@@ -360,6 +361,7 @@ class StreamOpened(_Event):
     ingress: NodeId
     leg: LegId
     pauses: bool = False
+    records: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,10 @@ class Phrases:
     """The caller stayed silent: the call ends."""
     asking_owner: Speakable
     """The agent asks who placed the call; the caller is asked to wait."""
+    recorded: Speakable
+    """Said before the greeting: the call is recorded."""
+    may_record: Speakable
+    """Asked before the greeting: whether the call may be recorded; a yes or the key 1 agrees."""
 
 
 def _phrases(fillers: tuple[str, ...], *rest: str) -> Phrases:
@@ -76,6 +80,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Are you still there?",
             "I cannot hear anyone, so I will hang up now. Goodbye.",
             "I need to ask about that. One moment, please.",
+            "This call is recorded.",
+            "May I record this call? Please say yes, or press 1.",
         ),
         "de": _phrases(
             ("Einen Moment, bitte.", "Einen Augenblick.", "Ich sehe gleich nach."),
@@ -90,6 +96,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Sind Sie noch da?",
             "Ich höre niemanden und lege jetzt auf. Auf Wiederhören.",
             "Da muss ich kurz nachfragen. Bitte bleiben Sie dran.",
+            "Dieses Gespräch wird aufgezeichnet.",
+            "Darf dieses Gespräch aufgezeichnet werden? Bitte sagen Sie Ja oder drücken Sie die 1.",
         ),
         "fr": _phrases(
             ("Un instant, s'il vous plaît.", "Un petit moment.", "Je regarde."),
@@ -104,6 +112,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Êtes-vous toujours là ?",
             "Je n'entends personne, je vais donc raccrocher. Au revoir.",
             "Je dois me renseigner. Un instant, je vous prie.",
+            "Cet appel est enregistré.",
+            "Cet appel peut-il être enregistré ? Dites oui, ou appuyez sur 1, s'il vous plaît.",
         ),
         "es": _phrases(
             ("Un momento, por favor.", "Un segundo.", "Déjeme ver."),
@@ -118,6 +128,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "¿Sigue usted ahí?",
             "No oigo a nadie, así que voy a colgar. Adiós.",
             "Tengo que consultarlo. Espere un momento, por favor.",
+            "Esta llamada se está grabando.",
+            "¿Podemos grabar esta llamada? Diga sí o pulse 1, por favor.",
         ),
         "it": _phrases(
             ("Un momento, per favore.", "Solo un attimo.", "Controllo subito."),
@@ -132,6 +144,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "È ancora in linea?",
             "Non sento nessuno, quindi chiudo la chiamata. Arrivederci.",
             "Devo chiedere. Resti in linea un momento, per favore.",
+            "Questa chiamata viene registrata.",
+            "Possiamo registrare questa chiamata? Dica sì oppure prema 1, per favore.",
         ),
         "pt": _phrases(
             ("Um momento, por favor.", "Só um instante.", "Vou verificar."),
@@ -146,6 +160,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Ainda está na linha?",
             "Não ouço ninguém, por isso vou desligar. Até logo.",
             "Preciso de perguntar. Aguarde um momento, por favor.",
+            "Esta chamada está a ser gravada.",
+            "Podemos gravar esta chamada? Diga sim ou prima 1, por favor.",
         ),
         "nl": _phrases(
             ("Een ogenblik, alstublieft.", "Momentje.", "Ik kijk het even na."),
@@ -160,6 +176,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Bent u er nog?",
             "Ik hoor niemand, dus ik hang nu op. Tot ziens.",
             "Dat moet ik even navragen. Een ogenblik, alstublieft.",
+            "Dit gesprek wordt opgenomen.",
+            "Mag dit gesprek worden opgenomen? Zeg ja of toets 1, alstublieft.",
         ),
         "pl": _phrases(
             ("Chwileczkę, proszę.", "Jedną chwilę.", "Już sprawdzam."),
@@ -174,6 +192,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Czy są Państwo nadal na linii?",
             "Nikogo nie słyszę, więc zakończę rozmowę. Do usłyszenia.",
             "Muszę o to zapytać. Proszę chwilę zaczekać.",
+            "Ta rozmowa jest nagrywana.",
+            "Czy możemy nagrać tę rozmowę? Proszę powiedzieć tak albo wcisnąć 1.",
         ),
         "ru": _phrases(
             ("Одну минуту, пожалуйста.", "Секундочку.", "Сейчас посмотрю."),
@@ -188,6 +208,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Вы ещё на линии?",
             "Никого не слышно, поэтому разговор завершается. До свидания.",
             "Мне нужно это уточнить. Подождите, пожалуйста.",
+            "Разговор записывается.",
+            "Можно записать этот разговор? Скажите «да» или нажмите 1, пожалуйста.",
         ),
         "uk": _phrases(
             ("Хвилинку, будь ласка.", "Одну мить.", "Зараз подивлюся."),
@@ -202,6 +224,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Ви ще на лінії?",
             "Нікого не чути, тому розмова завершується. До побачення.",
             "Мені потрібно це уточнити. Зачекайте, будь ласка.",
+            "Розмова записується.",
+            "Чи можна записати цю розмову? Скажіть «так» або натисніть 1, будь ласка.",
         ),
         "tr": _phrases(
             ("Bir dakika, lütfen.", "Bir saniye.", "Hemen bakıyorum."),
@@ -216,6 +240,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Hâlâ hatta mısınız?",
             "Kimseyi duyamıyorum, bu yüzden kapatıyorum. Hoşça kalın.",
             "Bunu sormam gerekiyor. Lütfen hatta kalın.",
+            "Bu görüşme kaydedilmektedir.",
+            "Bu görüşmeyi kaydedebilir miyiz? Lütfen evet deyin veya 1'e basın.",
         ),
         "ar": _phrases(
             ("لحظة من فضلكم.", "ثانية واحدة.", "دعوني أتحقق."),
@@ -230,6 +256,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "هل ما زلتم على الخط؟",
             "لا أسمع أحدًا، لذلك سأنهي المكالمة. مع السلامة.",
             "عليّ أن أسأل عن ذلك. لحظة من فضلكم.",
+            "يتم تسجيل هذه المكالمة.",
+            "هل يمكن تسجيل هذه المكالمة؟ يُرجى قول نعم أو الضغط على 1.",
         ),
         "hi": _phrases(
             ("एक क्षण, कृपया।", "बस एक पल।", "अभी देखते हैं।"),
@@ -244,6 +272,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "क्या आप अभी लाइन पर हैं?",
             "किसी की आवाज़ नहीं आ रही है, इसलिए यह कॉल समाप्त की जा रही है। नमस्ते।",
             "मुझे इसके बारे में पूछना होगा। कृपया लाइन पर बने रहें।",
+            "यह कॉल रिकॉर्ड की जा रही है।",
+            "क्या यह कॉल रिकॉर्ड की जा सकती है? कृपया हाँ कहिए या 1 दबाइए।",
         ),
         "vi": _phrases(
             ("Xin vui lòng chờ một chút.", "Chờ một lát ạ.", "Để tôi xem ạ."),
@@ -258,6 +288,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Quý khách còn nghe máy không ạ?",
             "Tôi không nghe thấy ai, nên xin phép gác máy. Xin chào quý khách.",
             "Tôi cần hỏi lại việc này. Xin vui lòng chờ trong giây lát.",
+            "Cuộc gọi này được ghi âm.",
+            "Cuộc gọi này có thể được ghi âm không ạ? Xin hãy nói có hoặc bấm phím 1.",
         ),
         "th": _phrases(
             ("กรุณารอสักครู่", "โปรดรอสักครู่", "ขอตรวจสอบสักครู่"),
@@ -272,6 +304,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "คุณยังอยู่ในสายไหม",
             "ไม่ได้ยินเสียงใคร จึงขอวางสาย สวัสดี",
             "ขอสอบถามเรื่องนี้สักครู่ กรุณารอสาย",
+            "สายนี้มีการบันทึกเสียง",
+            "ขออนุญาตบันทึกเสียงสายนี้ได้ไหม กรุณาพูดว่าได้ หรือกด 1",
         ),
         "id": _phrases(
             ("Mohon tunggu sebentar.", "Sebentar, ya.", "Saya periksa dulu."),
@@ -286,6 +320,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Apakah Anda masih di sana?",
             "Saya tidak mendengar siapa pun, jadi panggilan ini saya akhiri. Sampai jumpa.",
             "Saya perlu menanyakan hal itu. Mohon tunggu sebentar.",
+            "Panggilan ini direkam.",
+            "Bolehkah panggilan ini direkam? Silakan katakan ya atau tekan 1.",
         ),
         "uz": _phrases(
             ("Bir daqiqa, iltimos.", "Bir soniya.", "Hozir ko'rib beraman."),
@@ -300,6 +336,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "Siz hali ham liniyadamisiz?",
             "Hech kimni eshitmayapman, shuning uchun suhbatni yakunlayman. Xayr, salomat bo'ling.",
             "Buni so'rab ko'rishim kerak. Iltimos, kutib turing.",
+            "Bu qo'ng'iroq yozib olinmoqda.",
+            "Bu qo'ng'iroqni yozib olsak bo'ladimi? Iltimos, ha deng yoki 1 ni bosing.",
         ),
         "zh": _phrases(
             ("请稍等。", "稍等一下。", "我看一下。"),
@@ -314,6 +352,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "请问您还在吗？",
             "我没有听到声音，先挂断了。再见。",
             "这件事我需要询问一下，请您稍等。",
+            "本次通话将被录音。",
+            "可以对本次通话录音吗？请说可以，或按1。",
         ),
         "ja": _phrases(
             ("少々お待ちください。", "ただいまお調べします。", "少しお時間をください。"),
@@ -328,6 +368,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "お電話はつながっておりますでしょうか？",
             "お声が聞こえないため、お電話を切らせていただきます。失礼いたします。",
             "確認いたしますので、少々お待ちください。",
+            "この通話は録音されます。",
+            "この通話を録音してもよろしいですか。はいとおっしゃるか、1を押してください。",
         ),
         "ko": _phrases(
             ("잠시만 기다려 주세요.", "잠시만요.", "확인해 보겠습니다."),
@@ -342,6 +384,8 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
             "아직 통화 중이신가요?",
             "말씀이 들리지 않아 전화를 끊겠습니다. 안녕히 계세요.",
             "그 부분은 문의해 보겠습니다. 잠시 기다려 주시기 바랍니다.",
+            "이 통화는 녹음됩니다.",
+            "이 통화를 녹음해도 될까요? 네라고 말씀하시거나 1번을 눌러 주세요.",
         ),
     }
 )

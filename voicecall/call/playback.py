@@ -6,7 +6,7 @@ reports both. Does not know who wrote the text, nor why it is said.
 
 from dataclasses import replace
 
-from voicecall.call import hangup, transcript
+from voicecall.call import consent, hangup, transcript
 from voicecall.call.effects import PauseSpeaking, ResumeSpeaking, Speak, StopSpeaking
 from voicecall.call.events import EndReason, PlaybackBegan, PlaybackDone, Timer
 from voicecall.call.ids import RequestId
@@ -67,6 +67,7 @@ def say(
     clip: bool = False,
     item: str = "",
     lasts_ms: int | None = None,
+    on_recording: bool = False,
 ) -> Step:
     """Queue one more utterance. It is spoken at once if there is a way to the caller, else when there is one.
 
@@ -89,6 +90,7 @@ def say(
             more=more,
             item=item,
             lasts_ms=lasts_ms,
+            on_recording=on_recording,
         )
         step = _queue(step, utterance)
     return step
@@ -255,7 +257,7 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
         if not utterance.cut:
             return _resume(step, utterance, event)
     if event.complete:
-        step = step.resolve(utterance.request, ok=True)
+        step = consent.informed(step, utterance).resolve(utterance.request, ok=True)
     else:
         step = _resolve_cut(step, utterance, heard=event.heard_ms > 0 or utterance.part > 0)
     step = _start_continue_timer(step, utterance.no)

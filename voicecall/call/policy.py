@@ -9,7 +9,16 @@ from enum import StrEnum
 
 from voicecall.call.phrases import AUTO
 
-__all__ = ["CallPolicy", "Endpointing", "OnMachine", "Preemptive", "ToolPolicy", "TransferTarget", "TurnPolicy"]
+__all__ = [
+    "CallPolicy",
+    "Consent",
+    "Endpointing",
+    "OnMachine",
+    "Preemptive",
+    "ToolPolicy",
+    "TransferTarget",
+    "TurnPolicy",
+]
 
 
 class OnMachine(StrEnum):
@@ -32,6 +41,14 @@ class Preemptive(StrEnum):
     AUTO = "auto"  # where recognition finds likely ends of turns
     ON = "on"
     OFF = "off"
+
+
+class Consent(StrEnum):
+    """How the remote party learns that the call is recorded."""
+
+    ANNOUNCE = "announce"  # they are informed first
+    ASK = "ask"  # they are asked first, and only a yes begins the recording
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,3 +127,4 @@ class CallPolicy:
     reports_beep: bool = True  # the carrier reports the end of a machine's greeting; False: wait for silence
     turns: TurnPolicy = field(default_factory=TurnPolicy)
     tools: ToolPolicy = field(default_factory=ToolPolicy)
+    recording: Consent | None = None  # None: the call is not recorded

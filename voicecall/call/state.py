@@ -7,6 +7,7 @@ carrier and no clock.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from voicecall.call.brief import CallBrief
 from voicecall.call.effects import AskOwner, AwaitedEffect, SendDigits, Transfer
@@ -38,6 +39,8 @@ __all__ = [
     "Phase",
     "PlaybackState",
     "QueuedDigits",
+    "RecordingConsent",
+    "RecordingState",
     "RequestResult",
     "SteeredQuestion",
     "SteeringState",
@@ -121,6 +124,7 @@ class MediaStream:
     id: StreamId
     ingress: NodeId
     pauses: bool = False  # that ingress can pause playback
+    records: bool = False  # and records when instructed to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +149,7 @@ class Utterance:
     tool: int = 0  # the agent's tool call that wants these
     item: str = ""  # the agent's own audio, not synthesised; the text may still grow
     lasts_ms: int | None = None  # of that audio, as far as the text goes
+    on_recording: bool = False  # says that the call is recorded, or asks whether it may be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,6 +397,44 @@ class SteeringState:
     question: SteeredQuestion | None = None
 
 
+class RecordingConsent(StrEnum):
+    """What is known of the remote party's consent to a recording. The value is the name in records."""
+
+    ANNOUNCING = "announcing"  # the announcement is being said
+    ANNOUNCED = "announced"  # and was heard whole
+    ASKED = "asked"
+    GIVEN = "given"
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"
+    NOT_ASKED = "not-asked"  # as `recording.consent: none` says
+
+
+_RECORDS: Final = frozenset(
+    {RecordingConsent.ANNOUNCING, RecordingConsent.ANNOUNCED, RecordingConsent.GIVEN, RecordingConsent.NOT_ASKED}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingState:
+    """`consent` None: nothing is recorded, and nothing was said of it. `consent_at`: when that was known.
+
+    `since`: from when on the call is recorded.
+    """
+
+    consent: RecordingConsent | None = None
+    consent_at: float | None = None
+    since: float | None = None
+
+    @property
+    def is_on(self) -> bool:
+        return self.consent in _RECORDS
+
+    @property
+    def may_be_kept(self) -> bool:
+        """Whether the remote party knew: an announcement that was never heard whole is none."""
+        return self.is_on and self.consent is not RecordingConsent.ANNOUNCING
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolsState:
     """The agent's tool calls, the newest ones, and what it has noted. `made` counts all of them."""
@@ -450,6 +493,7 @@ class Call:
     amd: AmdState = field(default_factory=AmdState)
     dtmf: DtmfState = field(default_factory=DtmfState)
     steering: SteeringState = field(default_factory=SteeringState)
+    recording: RecordingState = field(default_factory=RecordingState)
     stats: TurnStats = field(default_factory=TurnStats)
     tools: ToolsState = field(default_factory=ToolsState)
     waiting: tuple[WaitingRequest, ...] = ()  # for the answer, in the order in which they came

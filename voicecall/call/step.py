@@ -33,6 +33,7 @@ from voicecall.call.state import (
     PendingTransfer,
     Phase,
     QueuedDigits,
+    RecordingConsent,
     RequestResult,
     SteeredQuestion,
     ToolUse,
@@ -50,6 +51,7 @@ __all__ = [
     "FloorChanges",
     "LegChanges",
     "PlaybackChanges",
+    "RecordingChanges",
     "StatsChanges",
     "SteeringChanges",
     "Step",
@@ -148,6 +150,14 @@ class SteeringChanges(TypedDict, total=False):
     question: SteeredQuestion | None
 
 
+class RecordingChanges(TypedDict, total=False):
+    """Fields of `RecordingState`."""
+
+    consent: RecordingConsent | None
+    consent_at: float | None
+    since: float | None
+
+
 class StatsChanges(TypedDict, total=False):
     """Fields of `TurnStats`."""
 
@@ -205,6 +215,9 @@ class Step:
 
     def set_steering(self, **changes: Unpack[SteeringChanges]) -> Self:
         return self.with_call(replace(self.call, steering=replace(self.call.steering, **changes)))
+
+    def set_recording(self, **changes: Unpack[RecordingChanges]) -> Self:
+        return self.with_call(replace(self.call, recording=replace(self.call.recording, **changes)))
 
     def set_stats(self, **changes: Unpack[StatsChanges]) -> Self:
         return self.with_call(replace(self.call, stats=replace(self.call.stats, **changes)))

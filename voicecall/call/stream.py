@@ -6,7 +6,7 @@ P7). Where no usable socket comes at all, the carrier itself speaks and listens.
 
 from typing import Final
 
-from voicecall.call import dtmf, hangup, playback, requests
+from voicecall.call import consent, dtmf, hangup, playback, requests
 from voicecall.call import leg as leg_rules
 from voicecall.call.effects import LookUp, OpenStream
 from voicecall.call.events import EndReason, StreamClosed, StreamOpened, StreamUnusable, Timer
@@ -43,7 +43,7 @@ def stream_opened(step: Step, event: StreamOpened) -> Step:
 
 
 def _media(event: StreamOpened) -> MediaStream:
-    return MediaStream(id=event.stream, ingress=event.ingress, pauses=event.pauses)
+    return MediaStream(id=event.stream, ingress=event.ingress, pauses=event.pauses, records=event.records)
 
 
 def connected(step: Step) -> Step:
@@ -56,12 +56,21 @@ def connected(step: Step) -> Step:
         step = dtmf.send_opening_digits(step)
     if Timer.OPENING in step.call.timers:
         return step.forward(Phase.ACTIVE)
+    step = _inform_of_recording(step)
+    if Timer.OPENING in step.call.timers:  # the answer decides what is recorded, so it comes first
+        return step.forward(Phase.ACTIVE)
     text = step.call.playback.opening_text
     if not text:
         return playback.finished(requests.carry_out_waiting(step.forward(Phase.ACTIVE)))
     outbound = step.call.direction is Direction.OUTBOUND
     step = playback.say(step.set_playback(opening_text=NOTHING), text, protected=outbound)
     return requests.carry_out_waiting(step)
+
+
+def _inform_of_recording(step: Step) -> Step:
+    """Say that the call is recorded, or ask whether it may be, before anything else."""
+    step, phrase = consent.opened(step)
+    return step if phrase is None else playback.say(step, phrase, protected=True, on_recording=True)
 
 
 def opening_digits_sent(step: Step) -> Step:

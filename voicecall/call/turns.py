@@ -13,8 +13,8 @@ Pure. Knows words and turns; whether a sound takes the floor, `interruption` kno
 from dataclasses import replace
 from typing import Final
 
+from voicecall.call import consent, playback, requests, steering, transcript
 from voicecall.call import leg as leg_rules
-from voicecall.call import playback, requests, steering, transcript
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import (
     AgentDone,
@@ -193,6 +193,10 @@ def turn_over(step: Step) -> Step:
         return requests.answer_continue(step, question, held.text)
     if question is not None or step.call.is_ending:
         return step
+    if consent.awaits_answer(step.call):
+        step, is_answer = consent.answered(step, held.text)
+        if is_answer:
+            return step
     return ask_agent(steering.answered(step, held.text).set_floor(turn=step.call.turn + 1))
 
 

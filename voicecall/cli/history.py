@@ -1,26 +1,28 @@
-"""`voicecall history list | show | export | forget`: ended calls.
+"""`voicecall history list | show | recording | export | forget`: ended calls.
 
 `export` opens the configured archive itself, so it works while no process runs; the others use the gateway, whose
 refusals are printed unchanged.
 """
 
 import os
+import shutil
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.request import urlopen
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from voicecall.api.methods import FORGET, HISTORY, STATUS, Method
+from voicecall.api.methods import FORGET, HISTORY, RECORDING, STATUS, Method
 from voicecall.archive import CallArchive, export_jsonl
 from voicecall.call.events import EndReason
 from voicecall.cli.conversation import outcome as outcome_of
 from voicecall.cli.display import pretty, safe, short_id, show_call
-from voicecall.cli.exits import configured, fail, request
+from voicecall.cli.exits import configured, deployment, fail, request
 from voicecall.cli.naming import call_or_only
 from voicecall.cli.options import INSPECT, AsJson, CallId, example, wants_json
 from voicecall.errors import ArchiveUnavailable
@@ -28,6 +30,7 @@ from voicecall.settings import Settings, load_settings
 
 __all__ = ["ended_calls", "history_app", "register"]
 
+_SAVE_S: Final = 30.0  # without a byte
 _DAYS: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 Send = Callable[[Method[Any, Any], dict[str, Any]], dict[str, Any]]
@@ -52,7 +55,7 @@ def history_app(send: Send, name: Callable[[str | None], str] = call_or_only) ->
     `name` returns the id of the call that a text names; of None, the only live call's.
     """
     app = typer.Typer(
-        help="Ended calls: list, show, export, forget.",
+        help="Ended calls: list, show, play, export, forget.",
         no_args_is_help=True,
         epilog=example("voicecall history list --limit 20"),
     )
@@ -84,6 +87,8 @@ def history_app(send: Send, name: Callable[[str | None], str] = call_or_only) ->
             show_call(console, payload["call"])
         else:
             typer.echo(pretty(payload.get("call", payload)))
+
+    _add_recording(app, send, name)
 
     @app.command(epilog=example("voicecall history export -o calls.jsonl --since 2026-01-31"))
     def export(
@@ -117,6 +122,49 @@ def history_app(send: Send, name: Callable[[str | None], str] = call_or_only) ->
         typer.echo(pretty(counts) if wants_json(as_json=as_json) else sentence)
 
     return app
+
+
+def _add_recording(app: typer.Typer, send: Send, name: Callable[[str | None], str]) -> None:
+    @app.command(epilog=example("voicecall history recording --call-id ID -o call.wav"))
+    def recording(
+        call_id: CallId = None,
+        output: Annotated[
+            Path | None, typer.Option("-o", "--output", help="Save it there; an existing file is replaced.")
+        ] = None,
+        *,
+        as_json: AsJson = False,
+    ) -> None:
+        """Show what was recorded of a call, and where it can be played for ten minutes; or save it."""
+        found = send(RECORDING, {"callId": name(call_id)})
+        if found["found"]:
+            found["url"] = f"{deployment().gateway_url}{found['url']}"
+        if output is not None:
+            _save(found, output)
+        elif wants_json(as_json=as_json) or not found["found"]:
+            typer.echo(pretty(found))
+        else:
+            typer.echo(_described(found))
+
+
+def _described(found: dict[str, Any]) -> str:
+    facts = found["recording"]
+    missing_s = sum(part["toMs"] - part["fromMs"] for part in facts.get("missing", ())) / 1000
+    lost = f", of which {missing_s:.1f} s are missing" if missing_s else ""
+    return f"{facts['durationMs'] / 1000:.1f} s{lost}, caller left, agent right\n{found['url']}"
+
+
+def _save(found: dict[str, Any], output: Path) -> None:
+    if not found["found"]:
+        fail("there is no recording of this call")
+    part = output.with_name(f".{output.name}.part")
+    try:
+        with urlopen(found["url"], timeout=_SAVE_S) as answer, part.open("wb") as file:  # noqa: S310  the gateway's address
+            shutil.copyfileobj(answer, file)
+        part.replace(output)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        fail(f"{output} was not written: {error}")
+    typer.echo(f"recording written to {output}", err=True)
 
 
 def _show_page(page: dict[str, Any], *, as_json: bool) -> None:

@@ -33,6 +33,7 @@ from voicecall.api.results import (
     Operation,
     OperationResult,
     Processes,
+    RecordingFound,
     Report,
     Result,
 )
@@ -221,6 +222,10 @@ class AsyncVoicecall:
     async def forget(self, *, call_id: str | None = None, number: str | None = None) -> Forgotten:
         """Delete this call, or every call to or from this number; a live call is deleted when it ends."""
         return await self._ask(methods.FORGET, callId=call_id, number=number)
+
+    async def recording(self, call_id: str) -> RecordingFound:
+        """The recording of an ended call: its facts, and an address that works for ten minutes."""
+        return await self._ask(methods.RECORDING, callId=call_id)
 
     async def events(self, call_id: str, *, after: int | None = None, limit: int | None = None) -> Events:
         """A page of the call's log, oldest first; `after`: the `next` of the previous page."""

@@ -25,6 +25,7 @@ from voicecall.api.results import (
     Operation,
     OperationResult,
     Processes,
+    RecordingFound,
     Report,
 )
 from voicecall.client.asynchronous import AsyncVoicecall
@@ -186,6 +187,10 @@ class Voicecall:
     def forget(self, *, call_id: str | None = None, number: str | None = None) -> Forgotten:
         """As `AsyncVoicecall.forget`."""
         return self._run(self._gateway.forget(call_id=call_id, number=number))
+
+    def recording(self, call_id: str) -> RecordingFound:
+        """As `AsyncVoicecall.recording`."""
+        return self._run(self._gateway.recording(call_id))
 
     def events(self, call_id: str, *, after: int | None = None, limit: int | None = None) -> Events:
         """As `AsyncVoicecall.events`."""

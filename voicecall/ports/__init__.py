@@ -65,6 +65,7 @@ from voicecall.ports.media import (
     MediaItem,
     Pause,
     Play,
+    RecordStream,
     Resume,
     Say,
 )
@@ -153,6 +154,7 @@ __all__ = [
     "PublicAddressResolver",
     "Question",
     "Record",
+    "RecordStream",
     "RelayIn",
     "RelayInterrupted",
     "RelayPlayed",

@@ -23,6 +23,7 @@ __all__ = [
     "MediaItem",
     "Pause",
     "Play",
+    "RecordStream",
     "Resume",
     "Say",
 ]
@@ -149,7 +150,21 @@ class Listen:
     lease_ms: int
 
 
-MediaItem = Attach | FirstAudio | Play | Say | Finish | Clear | Pause | Resume | Detach | CallerAudio | Listen
+@dataclass(frozen=True, slots=True)
+class RecordStream:
+    """Worker to ingress, and repeated while the call lasts: record this stream, or do not.
+
+    Only for an ingress whose `StreamOpened` says that it `records`. It goes on while no worker repeats it.
+    """
+
+    call: CallId
+    epoch: Epoch
+    on: bool
+
+
+MediaItem = (
+    Attach | FirstAudio | Play | Say | Finish | Clear | Pause | Resume | Detach | CallerAudio | Listen | RecordStream
+)
 
 
 class MediaBus(Protocol):

@@ -18,7 +18,9 @@ from voicecall.bus.ended import EndedCalls, ForgetResult
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.ids import E164, CallId, LegId, is_call_id, is_number
-from voicecall.errors import ArchiveUnavailable, BusError, InvalidRequest, Unavailable
+from voicecall.errors import ArchiveUnavailable, BusError, InvalidRequest, RecordingStoreUnavailable, Unavailable
+from voicecall.recording import RecordingStore, open_store
+from voicecall.recording.segments import folder
 from voicecall.settings import Settings
 from voicecall.wire import Undecodable
 
@@ -43,6 +45,7 @@ class ForgetCounts:
 class History:
     """Every method raises subclasses of Refusal only. `archive` None: it is disabled.
 
+    `recordings`: None where no call is recorded.
     `own_numbers`: the configured numbers; `forget_number` refuses them, because every call has one.
     """
 
@@ -57,6 +60,7 @@ class History:
         callbacks: CallbackBook,
         provider: str,
         own_numbers: frozenset[str],
+        recordings: RecordingStore | None = None,
     ) -> None:
         self.archive = archive
         self._jsonl = jsonl
@@ -66,6 +70,7 @@ class History:
         self._callbacks = callbacks
         self._provider = provider
         self._own_numbers = own_numbers
+        self._recordings = recordings
 
     def close(self) -> None:
         if self.archive is not None:
@@ -89,6 +94,7 @@ class History:
     async def forget_call(self, call: CallId) -> ForgetCounts:
         """Delete this call from every store; a live call is deleted when it ends. Raises Unavailable."""
         known = await self._forget_in_redis({call})
+        await self._delete_recordings({call})
         archived = await self._query(lambda archive: archive.delete(call))
         await self._scrub(lambda record: record.get("callId") == call)
         live = known[call] is ForgetResult.LIVE
@@ -108,6 +114,9 @@ class History:
             raise _not_now(error) from error
         # Redis first: a worker that is archiving one of them checks Redis when it is done.
         known = await self._forget_in_redis(await self._calls_of(number))
+        # Recordings before records: a request that is repeated after a failure finds the calls by their records.
+        named = await self._query(lambda archive: archive.calls_of(number)) or ()
+        await self._delete_recordings({*known, *named})
         archived = await self._query(lambda archive: archive.delete_number(number)) or ()
         await self._forget_in_redis(set(archived) - set(known))
         await self._scrub(lambda record: is_number(record.get("from"), number) or is_number(record.get("to"), number))
@@ -155,6 +164,17 @@ class History:
                 "the archive does not answer; the gateway's log says why", retry_after_ms=5_000
             ) from error
 
+    async def _delete_recordings(self, calls: set[CallId]) -> None:
+        """Those of live calls too, as far as they are written; the rest goes when they end."""
+        if self._recordings is None:
+            return
+        try:
+            for call in calls:
+                await asyncio.to_thread(self._recordings.delete, folder(call))
+        except RecordingStoreUnavailable as error:
+            _log.error("recordings not deleted", extra={"error": str(error)})
+            raise Unavailable("the store of recordings does not answer; ask again", retry_after_ms=5_000) from error
+
     async def _scrub(self, matches: Callable[[Any], bool]) -> None:
         if self._jsonl is None:
             return
@@ -177,6 +197,7 @@ def open_history(settings: Settings, redis: Redis) -> History:
         callbacks=CallbackBook(redis),
         provider=settings.provider,
         own_numbers=frozenset(str(number) for number in own),
+        recordings=open_store(settings),
     )
 
 

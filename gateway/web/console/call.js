@@ -6,6 +6,7 @@ import { conversation } from "./conversation.js";
 import { download } from "./download.js";
 import { listening } from "./listen.js";
 import { throttled } from "./live.js";
+import { recorded } from "./recording.js";
 import { timeline } from "./timeline.js";
 import { total, waterfall } from "./waterfall.js";
 import { badge, OUTCOMES } from "./words.js";
@@ -134,13 +135,14 @@ export function callView(app, id) {
   const head = header(app, id);
   const talk = h("ol", { class: "talk", role: "log", "aria-label": "Conversation", "aria-live": "polite", tabindex: "0" });
   const acting = actions(app, id);
+  const record = recorded(app, id);
   const all = eventList(app);
   const missing = h("p", { class: "card missing", role: "status" }, "Loading…");
   const main = h(
     "div",
     { class: "call-body", hidden: true },
     line.element,
-    h("section", { class: "card conversation", "aria-label": "Conversation" }, h("div", { class: "bar" }, h("h2", null, "Conversation")), talk, acting.element),
+    h("section", { class: "card conversation", "aria-label": "Conversation" }, h("div", { class: "bar" }, h("h2", null, "Conversation")), talk, record.element, acting.element),
     h("div", { class: "column" }, fall.element, head.facts, all.element),
   );
   const element = h("div", { class: "view call" }, head.element, missing, main);
@@ -158,8 +160,13 @@ export function callView(app, id) {
     fall.update(waits);
     drawTalk(talk, conversation(model.record, events, now), waits);
     acting.update(model.record, model.state);
+    record.update(model.record);
     all.update(events, model);
   };
+  talk.addEventListener("click", (event) => {
+    const at = event.target.closest("li")?.dataset.at;
+    if (at && !getSelection().toString()) record.seek(Number(at));
+  });
   const drawing = throttled(draw, DRAW_EVERY_MS);
   model.addEventListener("change", drawing.soon);
   app.addEventListener("numbers", drawing.now);
@@ -170,6 +177,7 @@ export function callView(app, id) {
     stop() {
       model.stop();
       acting.stop();
+      record.stop();
       clearInterval(tick);
       app.removeEventListener("numbers", drawing.now);
     },
@@ -242,6 +250,7 @@ function drawTalk(list, entries, waits) {
     const wanted = JSON.stringify([entry.text, entry.cut, entry.kind, wait && total(wait.spans)]);
     let node = known.get(entry.key);
     if (!node) node = h("li", { dataset: { key: entry.key } });
+    node.dataset.at = entry.at;
     known.delete(entry.key);
     if (node.drawn !== wanted) {
       node.drawn = wanted;

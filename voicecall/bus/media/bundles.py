@@ -28,6 +28,7 @@ from voicecall.ports import (
     MediaItem,
     Pause,
     Play,
+    RecordStream,
     Resume,
     Say,
 )
@@ -53,6 +54,7 @@ _SHAPES: Final[dict[int, tuple[Any, tuple[type, ...]]]] = {
     8: (FirstAudio, (int, bytes, int, int, int, str, str, str)),
     9: (Listen, (int, bytes, str, int)),
     10: (Say, (int, bytes, int, int, str, bool)),
+    11: (RecordStream, (int, bytes, int, bool)),
 }
 
 
@@ -122,7 +124,9 @@ def _fields(item: MediaItem) -> tuple[Any, ...]:
             return _rarer(item)
 
 
-def _rarer(item: Say | Finish | FirstAudio | Clear | Detach | Pause | Resume | Listen) -> tuple[Any, ...]:
+def _rarer(
+    item: Say | Finish | FirstAudio | Clear | Detach | Pause | Resume | Listen | RecordStream,
+) -> tuple[Any, ...]:
     match item:
         case Finish():
             return 2, _call_bytes(item.call), item.epoch, item.utterance
@@ -132,6 +136,8 @@ def _rarer(item: Say | Finish | FirstAudio | Clear | Detach | Pause | Resume | L
             return 9, _call_bytes(item.call), item.listener, item.lease_ms
         case Say():
             return 10, _call_bytes(item.call), item.epoch, item.utterance, item.text, item.interruptible
+        case RecordStream():
+            return 11, _call_bytes(item.call), item.epoch, item.on
         case Clear() | Detach() | Pause() | Resume():
             return _BARE[type(item)], _call_bytes(item.call), item.epoch
 

@@ -50,6 +50,10 @@ class OwnPhrases(Block):
     """The caller stayed silent; the call ends."""
     asking_owner: Text | None = None
     """The agent asks who placed the call; the caller waits."""
+    recorded: Text | None = None
+    """Said before the greeting: the call is recorded."""
+    may_record: Text | None = None
+    """Asked before the greeting: whether the call may be recorded; a yes or the key 1 agrees."""
 
     @property
     def given(self) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -10,6 +10,7 @@ from pydantic import StringConstraints
 from voicecall.manifests.fields import BaseUrl, Block, Positive, Secret, Text, Texts
 from voicecall.settings.model.agents import ResponseFallbacks
 from voicecall.settings.model.language import Language, OwnPhrases
+from voicecall.settings.model.recording import NumberRecording
 from voicecall.settings.model.reports import ReportSchema
 from voicecall.settings.model.speech import Tts
 
@@ -40,6 +41,8 @@ class NumberRoute(Block):
     response_fallbacks: ResponseFallbacks | None = None
     response_system_prompt: str | None = None
     """As `responseSystemPrompt`."""
+    recording: NumberRecording | None = None
+    """Laid over `recording`, key by key."""
     response_timeout_ms: Positive | None = None
     """As `responseTimeoutMs`."""
     report_schema: ReportSchema | None = None

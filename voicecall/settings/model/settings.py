@@ -43,6 +43,7 @@ from voicecall.settings.model.archive import Archive
 from voicecall.settings.model.exposure import Serve, Tailscale, Tunnel, WebhookSecurity
 from voicecall.settings.model.language import AUTO, Language, OwnPhrases
 from voicecall.settings.model.realtime import Realtime
+from voicecall.settings.model.recording import Recording
 from voicecall.settings.model.relay import Relay
 from voicecall.settings.model.reports import Callbacks, Live, Reports
 from voicecall.settings.model.routes import AgentId, NumberRoute, laid_over
@@ -164,6 +165,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     store: Text = "~/.openclaw/voice-calls"
     """Directory of files."""
     archive: Archive = Archive()
+    recording: Recording = Recording()
     reports: Reports = Reports()
     callbacks: Callbacks = Callbacks()
     live: Live = Live()
@@ -219,6 +221,17 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
         """Address of the archive: `archive.url`, or a SQLite file in the store. May hold a password."""
         return self.archive.url or f"sqlite:///{self.store_path / 'calls.db'}"
 
+    @cached_property
+    def records_calls(self) -> bool:
+        """Whether calls are recorded, those to one of the numbers at least."""
+        return any(each.recording.enabled for each in (self, *self._routes.values()))
+
+    @property
+    def recordings_kept_days(self) -> int:
+        """0: for ever."""
+        kept = self.recording.retention_days
+        return self.archive.retention_days if kept is None else kept
+
     def route_of(self, dialled: str) -> str:
         """The key of `numbers` that was dialled, compared by digits; "" when it is none of them."""
         return self._routes_by_digits.get(digits_of(dialled), "")
@@ -240,7 +253,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
         return {number: self._with(route) for number, route in self.numbers.items()}
 
     def _with(self, route: NumberRoute) -> "Settings":
-        merged = ("tts", "phrases", "report_schema", "tools")
+        merged = ("tts", "phrases", "report_schema", "tools", "recording")
         own = {name: getattr(route, name) for name in type(route).model_fields if name not in merged}
         changes = {name: value for name, value in own.items() if value is not None}
         if route.response_base_url is not None:
@@ -253,12 +266,19 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
             laid["reports"] = self.reports.model_copy(update={"form": route.report_schema})
         if route.tools is not None:
             laid["tools"] = self.tools.model_copy(update={"offer": route.tools})
+        if route.recording is not None:
+            laid["recording"] = self.recording.model_copy(update=route.recording.model_dump(exclude_none=True))
         return self.model_copy(update={**changes, **laid})
 
     @property
     def is_streaming(self) -> bool:
         """Calls have media streams."""
         return self.streaming.enabled or self.realtime.enabled or self.relay.enabled
+
+    @property
+    def has_media(self) -> bool:
+        """Their streams carry audio."""
+        return self.streaming.enabled or self.realtime.enabled
 
     @property
     def way_of_speech(self) -> str:
@@ -303,6 +323,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
             phrases=self.phrases.given,
             turns=self.turns.policy(),
             tools=self.tools.policy(),
+            recording=self.recording.consent if self.recording.enabled and self.has_media else None,
         )
 
 

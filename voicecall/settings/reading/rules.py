@@ -41,6 +41,7 @@ def broken_rules(entered: RawSettings, environ: Mapping[str, str]) -> Iterator[s
             yield from _address_rules(entered, carrier, environ)
         yield from _stream_rules(entered)
         yield from _greeting_rules(entered, carrier)
+    yield from _recording_rules(entered)
     yield from _model_rules(entered)
     yield from _repeated_fallbacks(entered)
     yield from _exposure_rules(entered)
@@ -186,6 +187,20 @@ def _realtime_rules(entered: RawSettings) -> Iterator[str]:
     if _plain(raw, service.api_key) is None and not has_own:
         variable = _variable_of(service.variables, service.api_key)
         yield _key_required(entered, service.api_key, "speech-to-speech", variable, service.base_url)
+
+
+def _recording_rules(entered: RawSettings) -> Iterator[str]:
+    raw = entered.raw
+    if any(_plain(raw, (block, "enabled")) is True for block in ("streaming", "realtime")):
+        return
+    numbers = at(raw, ("numbers",))
+    places: list[Path] = [("recording", "enabled")]
+    places += [
+        ("numbers", str(each), "recording", "enabled") for each in (numbers if isinstance(numbers, dict) else ())
+    ]
+    for place in places:
+        if at(raw, place) is True:
+            yield f"{entered.name(place)} needs media streams; set streaming.enabled to true, or record at the carrier"
 
 
 def _voice_rules(entered: RawSettings) -> Iterator[str]:
