@@ -41,6 +41,7 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.bus.membership import Membership
 from voicecall.bus.operations import Operations
 from voicecall.bus.public_address import RedisPublicAddress
+from voicecall.bus.watch import watch_redis
 from voicecall.connections import ConnectionLimiter, LimitedRunner, sender
 from voicecall.errors import ConfigError, InvalidRequest, Refusal
 from voicecall.ports import Doorbell
@@ -122,14 +123,21 @@ async def running_gateway(
     # `handler_cancellation`: a client that disconnects ends the wait of its request.
     guard = health.MetricsGuard(deployment.gateway, authenticator.tokens)
     phone = PhoneRoutes(settings, deployment, authenticator, routes.waiting)
-    app = _app(routes, health.routes(probe.ready, guard=guard), deployment.gateway_max_bytes)
+    app = _app(routes, health.routes(probe.ready, role="gateway", guard=guard), deployment.gateway_max_bytes)
     app.add_routes(phone.routes())
     limiter = ConnectionLimiter(limit=_CONNECTIONS, per_sender=_PER_SENDER)
+    limiter.show()
     runner = LimitedRunner(app, limiter, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
     background = Background()
     parts = AsyncExitStack()
     try:
-        for name, work in (("feed", feed.run()), ("probe", probe.run()), ("agent hosts", hosts.run())):
+        works = {
+            "feed": feed.run(),
+            "probe": probe.run(),
+            "agent hosts": hosts.run(),
+            "redis watch": watch_redis(redis),
+        }
+        for name, work in works.items():
             await parts.enter_async_context(background.running(name, work))
         await runner.setup()
         site = web.TCPSite(runner, deployment.gateway_bind, deployment.gateway_port)

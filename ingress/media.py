@@ -126,6 +126,9 @@ class MediaSockets:
         """Whether as many streams have started as may; sockets that have not cost no stream its place."""
         return self._started >= self._limits.max_connections
 
+    def measure_capacity(self) -> None:
+        metrics.measure_capacity("media-sockets", lambda: self._started, self._limits.max_connections)
+
     def _warn_of_proxy(self) -> None:
         """A proxy that does not know WebSockets drops `Upgrade` and passes the rest on. Once a minute."""
         now = self._clock()
