@@ -49,6 +49,7 @@ _UNSUPPORTED: Final = 1003
 _LATER: Final = 1013
 
 _PENDING = metrics.MEDIA_SOCKETS.labels(state="pending")
+_SHED = metrics.SHED.labels(what="media")
 _OPEN = metrics.MEDIA_SOCKETS.labels(state="open")
 
 
@@ -113,7 +114,7 @@ class MediaSockets:
         if self.draining:
             return 503, "closing"
         if self._is_full:
-            metrics.SHED.labels(what="media").inc()
+            _SHED.inc()
             return 503, "connections"
         try:
             self._verify(request)
