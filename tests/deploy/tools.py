@@ -20,6 +20,7 @@ _PACKAGES: Final = {
     "kubectl": "https://kubernetes.io/docs/tasks/tools/",
     "docker": "https://docs.docker.com/compose/install/",
     "caddy": "apt-get install caddy",
+    "sqlite3": "apt-get install sqlite3",
     "kubernetes-validate": "pip install kubernetes-validate",
 }
 
