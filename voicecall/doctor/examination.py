@@ -1,4 +1,4 @@
-"""Runs all checks in order: configuration, Redis, processes, address, carrier, models.
+"""Runs all checks in order: configuration, Redis, processes, this machine, address, carrier, models.
 
 A check that an earlier finding makes impossible is left out.
 """
@@ -18,7 +18,7 @@ from voicecall.bus.membership import Membership
 from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.bus.scripts import Scripts
 from voicecall.carriers.registry import inspection_for
-from voicecall.doctor import address, carrier, models, processes
+from voicecall.doctor import address, carrier, machine, models, processes
 from voicecall.doctor import redis as redis_
 from voicecall.doctor.finding import Finding, fail, ok
 from voicecall.errors import BusUnavailable, ConfigError, NotExposed
@@ -51,6 +51,8 @@ async def findings(environ: Mapping[str, str] = os.environ) -> AsyncIterator[Fin
         async for finding in _stack(deployment, redis, http):
             yield finding
         if loaded is not None:
+            for finding in await _machine(loaded.settings):
+                yield finding
             async for finding in _outside(loaded.settings, deployment, redis, http):
                 yield finding
 
@@ -76,6 +78,11 @@ async def _stack(deployment: Deployment, redis: Redis, http: aiohttp.ClientSessi
         yield await processes.gateway_answers(deployment)
     ingress = await processes.health(http, deployment.ingress_health.url)
     yield processes.judge_health("ingress", ingress, "start it: voicecall ingress; or set VOICECALL_INGRESS_HEALTH")
+
+
+async def _machine(settings: Settings) -> tuple[Finding, ...]:
+    descriptors = machine.judge_descriptors(settings.streaming.max_connections if settings.streaming.enabled else 0)
+    return await machine.archive_answers(settings), machine.judge_disk(settings.store_path), descriptors
 
 
 async def _outside(
