@@ -54,6 +54,7 @@ class Plan:
     speech: bool = False
     worker_metrics: bool = False  # each worker answers probes and shows its metrics, at `Stack.worker_url`
     ngrok: bool = False
+    front: int = 0  # the port of a proxy that the test starts, through which the carrier reaches the ingresses
     document: "Callable[[dict[str, Any], Stack], dict[str, Any]] | None" = None
 
 
@@ -158,6 +159,7 @@ class Stack:
 
     async def _start_carrier(self) -> None:
         ports = [self.ngrok["listen"]] if self.plan.ngrok else self.ingress_ports
+        ports = [self.plan.front] if self.plan.front else ports
         locals_ = ",".join(f"http://127.0.0.1:{port}" for port in ports)
         name, simulator = self.plan.carrier, CARRIERS[self.plan.carrier]
         command = [sys.executable, "-m", f"simulators.{name}", *simulator.options]
