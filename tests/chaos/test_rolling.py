@@ -1,5 +1,7 @@
 """Every process is restarted one after the other, as a deployment does, under live calls (guarantee P14)."""
 
+import asyncio
+
 import pytest
 
 from simulators.stack import Plan, Stack
@@ -43,6 +45,9 @@ async def test_a_rolling_update_under_a_hundred_calls_is_silent() -> None:
     async with Stack(Plan(carrier="mock", workers=2, ingresses=2, config=CONFIG, environment=unlimited)) as stack:
         callers = SteadyCallers(stack, MANY, pause_ms=PAUSE_MS)
         await callers.start()
+        await asyncio.sleep(10)
+        live = len((await stack.gateway.rpc("voicecall.status"))["calls"])
+        assert live == MANY, f"nothing was restarted yet and {MANY - live} calls are over: this machine is too slow"
         for name in EVERY_PROCESS:
             await _restart(stack, name, hits)
         verdict = await callers.finish()
