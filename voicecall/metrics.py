@@ -271,8 +271,8 @@ def measure_capacity(resource: str, used: Callable[[], float], limit: float) -> 
 
 
 def roles_of(metric: MetricWrapperBase) -> tuple[str, ...]:
-    """The roles whose page shows the metric."""
-    return _SHOWN_BY[metric]
+    """The roles whose page shows the metric; none for one that was not built by the functions above."""
+    return _SHOWN_BY.get(metric, ())
 
 
 def exposition(role: str) -> bytes:

@@ -122,6 +122,7 @@ def test_names_have_the_form_of_the_ecosystem(metric: MetricWrapperBase) -> None
     (family,) = metric.describe()
     unit = {"counter": "total", "info": "info"}.get(family.type) or family.name.rsplit("_", 1)[-1]
     assert re.fullmatch(r"voicecall_[a-z]+(_[a-z0-9]+)*", family.name), family.name
+    assert metrics.roles_of(metric), f"{family.name}: no page shows it; build it with _counter, _gauge or _histogram"
     assert unit in (_COUNTS_OF_THINGS if family.type == "gauge" else _BASE_UNITS), family.name
 
 
