@@ -1,7 +1,7 @@
 """Every Prometheus metric by name. Each process serves at `/metrics` those that its role measures.
 
 A metric that no code of a role changes would read there as "this never happens", so `by` names the roles that show it;
-without it, all do. What each means to an operator is in docs/metrics.md, which is drawn from here. Label values are from
+without it, all do. What each is good for stands in docs/metrics.md, which is drawn from here. Label values are from
 small fixed sets: never a call id, a phone number, an address or anything taken from a request. Knows Prometheus; does
 not know who serves the page.
 """
