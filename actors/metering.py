@@ -13,9 +13,10 @@ from typing import TypeVar
 
 from voicecall.aio import closing
 from voicecall.call.effects import Effect
-from voicecall.call.events import Event, PlaybackBegan
+from voicecall.call.events import EndReason, Event, PlaybackBegan
 from voicecall.call.state import Call
 from voicecall.metrics import (
+    CALLS,
     CALLS_ACTIVE,
     EFFECTS,
     EVENTS_PENDING,
@@ -62,6 +63,8 @@ class CallMeter:
     def resumed(self, call: Call) -> None:
         """The activation starts from this snapshot."""
         self._move_to(call)
+        # An increase can be seen only of a series that was there before.
+        CALLS.labels(call.carrier, call.direction.value, EndReason.ERROR.value)
         self._turn_latency_ms = call.stats.last_turn_latency_ms
         self._last_reply = call.stats.last_reply
 
@@ -154,10 +157,11 @@ def count_preemptive(outcome: str, wasted: Usage | None = None, characters: int 
 def request_timed(provider: str, operation: str) -> Iterator[None]:
     """Measure one request from here to the end of the block; an exception counts as a failure of the provider."""
     started = time.monotonic()
+    errors = PROVIDER_ERRORS.labels(provider, operation)  # from the first request on, so that its increase is seen
     try:
         yield
     except Exception:
-        PROVIDER_ERRORS.labels(provider, operation).inc()
+        errors.inc()
         PROVIDER_SECONDS.labels(provider, operation).observe(time.monotonic() - started)
         raise
     PROVIDER_SECONDS.labels(provider, operation).observe(time.monotonic() - started)
@@ -166,13 +170,15 @@ def request_timed(provider: str, operation: str) -> Iterator[None]:
 async def stream_timed(stream: AsyncIterator[T], provider: str, operation: str) -> AsyncIterator[T]:
     """The items of `stream`, unchanged; measures the time to the first one. Closing this closes `stream`."""
     started: float | None = time.monotonic()
+    errors = PROVIDER_ERRORS.labels(provider, operation)  # as above
+    seconds = PROVIDER_SECONDS.labels(provider, operation)
     async with closing(stream) as items:
         try:
             async for item in items:
                 if started is not None:
-                    PROVIDER_SECONDS.labels(provider, operation).observe(time.monotonic() - started)
+                    seconds.observe(time.monotonic() - started)
                     started = None
                 yield item
         except Exception:
-            PROVIDER_ERRORS.labels(provider, operation).inc()
+            errors.inc()
             raise

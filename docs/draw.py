@@ -5,7 +5,7 @@
   longer exists fails the drawing.
 - `cli.md`: every command, from its help, by `typer utils docs`.
 - `configuration.md`: every key, and `generated/config.schema.json`: the same for programs.
-- `operations.md`: every metric, from the registry.
+- `metrics.md`: every metric, from the registry.
 - `pictures/console-*.png`, `pictures/phone-*.png`: the pages over invented calls, where Chromium is installed.
 - `state-machines.md`: the phases of a call, found by feeding every event to `decide` from every state it can reach;
   and the tables of `voicecall/call`: legs, answering machines, fail-over and timers.
@@ -106,7 +106,7 @@ def drawn() -> dict[Path, str]:
         ("state-machines.md", "tables", tables()),
         ("configuration.md", "keys", markdown()),
         ("cli.md", "commands", commands()),
-        ("operations.md", "metrics", _metrics()),
+        ("metrics.md", "metrics", _metrics()),
     ]
     pages = {DOCS / page: (DOCS / page).read_text(encoding="utf-8") for page, _, _ in parts}
     for page, mark, text in parts:
@@ -166,13 +166,17 @@ def _exists(code: str) -> bool:
 
 
 def _metrics() -> str:
-    lines = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+    lines = ["| metric | type | labels | shown by | meaning |", "|---|---|---|---|---|"]
     for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):
             labels = ", ".join(f"`{label}`" for label in metric._labelnames) or "none"  # noqa: SLF001 - not public
             (family,) = metric.describe()
+            if family.type == "info":
+                labels = "`version`, `python`, `role`"
             suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
-            lines.append(f"| `{family.name}{suffix}` | {family.type} | {labels} | {family.documentation} |")
+            roles = metrics.roles_of(metric)
+            by = "all" if roles == metrics.ROLES else ", ".join(roles)
+            lines.append(f"| `{family.name}{suffix}` | {family.type} | {labels} | {by} | {family.documentation} |")
     return "\n".join(lines)
 
 

@@ -46,6 +46,7 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.bus.membership import Membership
 from voicecall.bus.operations import Operations
 from voicecall.bus.public_address import RedisPublicAddress
+from voicecall.bus.watch import watch_redis
 from voicecall.connections import ConnectionLimiter, LimitedRunner, sender
 from voicecall.errors import ConfigError, InvalidRequest, Refusal
 from voicecall.ports import Doorbell
@@ -124,14 +125,23 @@ async def running_gateway(
     phone = PhoneRoutes(settings, deployment, authenticator, routes.waiting)
     listening = ListenRoutes(redis, calls, rpc, authenticator, waiting=routes.waiting, scope=scope)
     others = [*phone.routes(), *listening.routes(), *RecordingRoutes(recordings, authenticator).routes()]
-    app = _app(routes, [*health.routes(probe.ready, guard=guard), *others], deployment.gateway_max_bytes)
+    app = _app(
+        routes, [*health.routes(probe.ready, role="gateway", guard=guard), *others], deployment.gateway_max_bytes
+    )
     limiter = ConnectionLimiter(limit=_CONNECTIONS, per_sender=_PER_SENDER)
+    limiter.show()
     runner = LimitedRunner(app, limiter, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
     background = Background()
     parts = AsyncExitStack()
     try:
-        works = (("feed", feed.run()), ("probe", probe.run()), ("agent hosts", hosts.run()))
-        for name, work in (*works, ("call-backs", callbacks.run())):
+        works = {
+            "feed": feed.run(),
+            "probe": probe.run(),
+            "agent hosts": hosts.run(),
+            "redis watch": watch_redis(redis),
+            "call-backs": callbacks.run(),
+        }
+        for name, work in works.items():
             await parts.enter_async_context(background.running(name, work))
         await runner.setup()
         site = web.TCPSite(runner, deployment.gateway_bind, deployment.gateway_port)

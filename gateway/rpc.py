@@ -30,6 +30,8 @@ _IN_FLIGHT: Final = 1024
 
 _log = logging.getLogger(__name__)
 
+_SHED = metrics.SHED.labels("rpc")
+
 P = TypeVar("P", bound=Params)
 
 
@@ -88,7 +90,7 @@ class Rpc:
             raise InvalidRequest("method: there is no such method")
         params = validated(method.params, request.params)
         if self._is_draining or self._in_flight >= _IN_FLIGHT:
-            metrics.SHED.labels("rpc").inc()
+            _SHED.inc()
             why = "the gateway is shutting down" if self._is_draining else "the gateway is busy"
             raise Unavailable(f"{why}; nothing was done, try again", retry_after_ms=1000)
         self._in_flight += 1

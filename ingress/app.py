@@ -30,6 +30,7 @@ from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.bus.media.taps import TapPublisher
 from voicecall.bus.membership import Membership
 from voicecall.bus.public_address import PublicAddressPublisher
+from voicecall.bus.watch import watch_redis
 from voicecall.call.ids import NodeId
 from voicecall.carriers.registry import codec_for
 from voicecall.errors import BusUnavailable
@@ -133,9 +134,15 @@ async def running_ingress(
                 return False
 
         await stack.enter_async_context(background.running("probe", readiness.run()))
+        await stack.enter_async_context(background.running("redis watch", watch_redis(redis, Membership(redis))))
+        server.measure_capacity()
         private = await stack.enter_async_context(
             health.serving(
-                deployment.ingress_health, readiness.ready, readiness.live, tokens=metrics_tokens(deployment)
+                deployment.ingress_health,
+                readiness.ready,
+                readiness.live,
+                role="ingress",
+                tokens=metrics_tokens(deployment),
             )
         )
         listener = await stack.enter_async_context(

@@ -44,6 +44,8 @@ __all__ = ["InboundCalls"]
 
 _log = logging.getLogger(__name__)
 
+_SHED = metrics.SHED.labels(what="inbound")
+
 
 class InboundCalls:
     """Set `draining` when this process stops: new calls are answered with "busy", known calls are served on.
@@ -168,7 +170,7 @@ class InboundCalls:
         if isinstance(decision, Deny):
             return self._turn_away(call, webhook, Refuse(reason="rejected"), "inbound-policy", decision.reason)
         if shortage:
-            metrics.SHED.labels(what="inbound").inc()
+            _SHED.inc()
             return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", shortage)
         # The greeting is the call's first utterance (`Arrived.greeted`).
         greeting = NOTHING if known else speakable(settings.inbound_greeting)

@@ -53,6 +53,7 @@ _TEXT: Final = "TEXT"
 """The encoding of a socket on which the carrier hears and speaks."""
 
 _PENDING = metrics.MEDIA_SOCKETS.labels(state="pending")
+_SHED = metrics.SHED.labels(what="media")
 _OPEN = metrics.MEDIA_SOCKETS.labels(state="open")
 
 
@@ -119,7 +120,7 @@ class MediaSockets:
         if self.draining:
             return 503, "closing"
         if self._is_full:
-            metrics.SHED.labels(what="media").inc()
+            _SHED.inc()
             return 503, "connections"
         try:
             self._verify(request)
@@ -131,6 +132,9 @@ class MediaSockets:
     def _is_full(self) -> bool:
         """Whether as many streams have started as may; sockets that have not cost no stream its place."""
         return self._started >= self._limits.max_connections
+
+    def measure_capacity(self) -> None:
+        metrics.measure_capacity("media-sockets", lambda: self._started, self._limits.max_connections)
 
     def _warn_of_proxy(self) -> None:
         """A proxy that does not know WebSockets drops `Upgrade` and passes the rest on. Once a minute."""

@@ -155,6 +155,11 @@ class IngressServer:
         """The webhooks whose body is being read."""
         return self._webhooks.bodies
 
+    def measure_capacity(self) -> None:
+        """Show in the metrics how many connections and media sockets are open, of how many."""
+        self.limiter.show()
+        self._media.measure_capacity()
+
     def _is_stream(self, path: str) -> bool:
         """Whether this is the stream's path, or one call's own below it: `/<call id>/<token>`."""
         base = self._stream_path

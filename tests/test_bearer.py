@@ -41,7 +41,7 @@ def wait_ms(tokens: BearerTokens[str], token: str = "another", sender: str = "st
 
 
 def counted(reason: str) -> float:
-    return metrics.REGISTRY.get_sample_value("voice_tokens_refused_total", {"reason": reason}) or 0.0
+    return metrics.REGISTRY.get_sample_value("voicecall_tokens_refused_total", {"reason": reason}) or 0.0
 
 
 def test_b11_after_ten_wrong_tokens_a_sender_waits(tokens: BearerTokens[str], clock: Clock) -> None:

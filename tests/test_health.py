@@ -17,7 +17,7 @@ async def test_ready_and_alive_is_200_and_otherwise_503_with_the_reason() -> Non
     """A load balancer reads the status, an operator the reason."""
     reasons = {"ready": "", "live": ""}
     async with (
-        serving(ANY, lambda: reasons["ready"], lambda: reasons["live"]) as (host, port),
+        serving(ANY, lambda: reasons["ready"], lambda: reasons["live"], role="ingress") as (host, port),
         aiohttp.ClientSession(f"http://{host}:{port}") as http,
     ):
 
@@ -35,25 +35,25 @@ async def test_ready_and_alive_is_200_and_otherwise_503_with_the_reason() -> Non
 
 async def test_metrics_are_in_the_text_format_of_prometheus() -> None:
     async with (
-        serving(ANY, lambda: "") as (host, port),
+        serving(ANY, lambda: "", role="ingress") as (host, port),
         aiohttp.ClientSession() as http,
         http.get(f"http://{host}:{port}/metrics") as response,
     ):
         assert response.content_type == "text/plain"
-        assert "# TYPE voice_" in await response.text()
+        assert "# TYPE voicecall_" in await response.text()
 
 
 async def statuses(host: str, *requests: dict[str, str], tokens: tuple[str, ...] = ()) -> list[tuple[int, str]]:
     """The answers of a server on `host` to requests of `/metrics` with these headers; no page but its first words."""
     answers = []
     async with (
-        serving(ListenAddress(host, 0), lambda: "", tokens=tokens) as (_, port),
+        serving(ListenAddress(host, 0), lambda: "", role="ingress", tokens=tokens) as (_, port),
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
     ):
         for headers in requests:
             async with http.get("/metrics", headers=headers) as response:
                 text = await response.text()
-                answers.append((response.status, "page" if "# TYPE voice_" in text else text.strip()))
+                answers.append((response.status, "page" if "# TYPE voicecall_" in text else text.strip()))
         for probe in ("/livez", "/readyz"):
             async with http.get(probe, headers={"Host": "any.example"}) as response:
                 assert response.status == 200
@@ -100,7 +100,7 @@ async def test_an_address_that_is_taken_is_an_os_error() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(OSError, match="address already in use"):
-            async with serving(ListenAddress("127.0.0.1", taken.getsockname()[1]), lambda: ""):
+            async with serving(ListenAddress("127.0.0.1", taken.getsockname()[1]), lambda: "", role="ingress"):
                 pass
 
 
@@ -114,7 +114,7 @@ async def test_an_address_that_is_taken_is_an_os_error() -> None:
 )
 async def test_b7_what_is_not_http_is_one_quiet_400(junk: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """By itself, aiohttp repeats the request line, names its version, and logs the head with a bearer token in it."""
-    async with serving(ANY, lambda: "") as (host, port):
+    async with serving(ANY, lambda: "", role="ingress") as (host, port):
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(junk)
         answer = await reader.read()
@@ -126,7 +126,7 @@ async def test_b7_what_is_not_http_is_one_quiet_400(junk: bytes, caplog: pytest.
 
 
 async def test_b8_silent_connections_are_few_and_the_longest_silent_one_goes() -> None:
-    async with serving(ANY, lambda: "") as (host, port):
+    async with serving(ANY, lambda: "", role="ingress") as (host, port):
         silent = [await asyncio.open_connection(host, port) for _ in range(200)]
         assert await end_of(silent[0][0]) == b""
         async with aiohttp.ClientSession() as http, http.get(f"http://{host}:{port}/livez") as response:

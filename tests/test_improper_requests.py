@@ -75,7 +75,7 @@ async def ports(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[
     async with AsyncExitStack() as opened:
         opened.callback(redis.stop)
         gateway = await opened.enter_async_context(stack(redis.url, token=None, working=False))
-        _, health = await opened.enter_async_context(serving(ListenAddress("127.0.0.1", 0), lambda: ""))
+        _, health = await opened.enter_async_context(serving(ListenAddress("127.0.0.1", 0), lambda: "", role="ingress"))
         ingress = await opened.enter_async_context(running_ingress())
         mcp = await opened.enter_async_context(running(token=None))
         yield {"gateway": int(gateway.url.rpartition(":")[2]), "health": health, "ingress": ingress.port, "mcp": mcp}

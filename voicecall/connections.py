@@ -98,6 +98,10 @@ class ConnectionLimiter:
     def open(self) -> int:
         return len(self._open)
 
+    def show(self) -> None:
+        """Show in the metrics how many connections are open, of how many."""
+        metrics.measure_capacity("connections", lambda: self.open, self._limit)
+
     def admit(self, connection: object, transport: asyncio.BaseTransport) -> bool:
         """Whether to accept a new connection; may close a silent one for it."""
         peer = transport.get_extra_info("peername")

@@ -68,9 +68,12 @@ class MetricsGuard:
         return _refused(401, "the bearer token is missing or wrong", **{"WWW-Authenticate": "Bearer"})
 
 
-def routes(ready: Reason, live: Reason = _always, *, guard: MetricsGuard) -> list[web.RouteDef]:
-    """200 `ok`, or 503 and the reason; `/metrics` in Prometheus's text format, to whom `guard` lets read it."""
-    metrics.set_build_info()
+def routes(ready: Reason, live: Reason = _always, *, role: str, guard: MetricsGuard) -> list[web.RouteDef]:
+    """200 `ok`, or 503 and the reason; `/metrics` in Prometheus's text format, to whom `guard` lets read it.
+
+    `role`: one of `metrics.ROLES`; the page shows what it measures.
+    """
+    metrics.set_build_info(role)
 
     async def livez(_request: web.Request) -> web.Response:
         return _answer(live())
@@ -82,7 +85,7 @@ def routes(ready: Reason, live: Reason = _always, *, guard: MetricsGuard) -> lis
         refusal = guard.refusal(request)
         if refusal is not None:
             return refusal
-        return web.Response(body=metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE})
+        return web.Response(body=metrics.exposition(role), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     probes = (("/livez", livez), ("/readyz", readyz), ("/metrics", exposition))
     return [web.get(spelling, answer) for path, answer in probes for spelling in spellings(path)]
@@ -96,7 +99,7 @@ def spellings(path: str) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def serving(
-    listener: ListenAddress, ready: Reason, live: Reason = _always, *, tokens: Iterable[str] = ()
+    listener: ListenAddress, ready: Reason, live: Reason = _always, *, role: str, tokens: Iterable[str] = ()
 ) -> AsyncIterator[tuple[str, int]]:
     """Answer at `listener` until the block is left; gives the address in use. Raises OSError when it is taken.
 
@@ -104,7 +107,7 @@ async def serving(
     """
     guard = MetricsGuard(listener, BearerTokens((token, "reader") for token in tokens))
     app = web.Application()
-    app.add_routes(routes(ready, live, guard=guard))
+    app.add_routes(routes(ready, live, role=role, guard=guard))
     app.on_response_prepare.append(_hide_version)
     limiter = ConnectionLimiter(limit=_CONNECTIONS, per_sender=_PER_SENDER)
     runner = LimitedRunner(app, limiter, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S)

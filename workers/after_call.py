@@ -30,6 +30,8 @@ __all__ = ["AfterCall", "ArchiveBusy", "OnNode", "summary_of"]
 
 _log = logging.getLogger(__name__)
 
+_FAILED = ARCHIVED.labels("failed")
+
 T = TypeVar("T")
 
 _CONCURRENT: Final = 2
@@ -89,7 +91,7 @@ class AfterCall:
             else:
                 self._keep(call, claim)
         except (ArchiveUnavailable, RecordingStoreUnavailable) as error:
-            ARCHIVED.labels("failed").inc()
+            _FAILED.inc()
             self._log_failure(call, error)
             raise
         finally:

@@ -32,10 +32,11 @@ from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.bus.membership import Membership
 from voicecall.bus.nodes import NodeChannel
 from voicecall.bus.scripts import Scripts
+from voicecall.bus.watch import watch_redis
 from voicecall.call.decide import decide
 from voicecall.call.ids import CallId, NodeId
 from voicecall.errors import BusError, BusRefused, BusUnavailable, ConfigError
-from voicecall.metrics import DEAD_LETTERS
+from voicecall.metrics import CALLS_UNARCHIVED, DEAD_LETTERS, measure_capacity
 from voicecall.ports import Lease, Ports
 from voicecall.settings import ListenAddress
 from workers.archive_sweeper import AFTER_CALL, AFTER_QUEUE, ArchiveSweeper
@@ -223,8 +224,12 @@ class Node:
         await opening.enter_async_context(running("refresh", _refresh(parts)))
         if self._beside is not None:
             await opening.enter_async_context(running("reports", self._beside(parts)))
+        await opening.enter_async_context(running("redis watch", watch_redis(parts.redis)))
+        measure_capacity("calls", lambda: parts.supervisor.calls, self._slots)
         if self._health is not None:
-            probes = health.serving(self._health, lambda: self._unready(parts), tokens=self._metrics_tokens)
+            probes = health.serving(
+                self._health, lambda: self._unready(parts), role="worker", tokens=self._metrics_tokens
+            )
             await opening.enter_async_context(probes)
 
     async def _send(self, job: str, *args: str) -> None:
@@ -260,12 +265,13 @@ class Node:
 
 
 async def _refresh(parts: Parts) -> None:
-    """Every 30 s: calibrate the clock, and count the dead letters for the metric."""
+    """Every 30 s: calibrate the clock, and count the dead letters and the calls to archive for the metrics."""
     while True:
         await asyncio.sleep(_REFRESH_S)
         try:
             await parts.clock.calibrate()
             DEAD_LETTERS.set(await parts.dead_letters.count())
+            CALLS_UNARCHIVED.set(await parts.ended.waiting())
         except BusError as error:
             _log.warning("clock not calibrated", extra={"error": str(error)})
 

@@ -58,7 +58,9 @@ class Plan:
     stt: tuple[str, ...] = ("openai",)  # services of speech recognition: the provider, then its fallbacks
     environment: Mapping[str, str] = field(default_factory=dict)
     speech: bool = False
+    worker_metrics: bool = False  # each worker answers probes and shows its metrics, at `Stack.worker_url`
     ngrok: bool = False
+    front: int = 0  # the port of a proxy that the test starts, through which the carrier reaches the ingresses
     document: "Callable[[dict[str, Any], Stack], dict[str, Any]] | None" = None
 
 
@@ -82,6 +84,7 @@ class Stack:
         self.speech_url = f"http://127.0.0.1:{self.speech_port}"
         self.ingress_ports = [free_port() for _ in range(self.plan.ingresses)]
         self.health_ports = [free_port() for _ in range(self.plan.ingresses)]
+        self._worker_ports = [free_port() for _ in range(self.plan.workers)]
         self.tools = FakeBinaries(self.home / "bin")
         self.ngrok = {"token": NGROK_TOKEN, "url": PUBLIC_ORIGIN, "listen": free_port()}
         self.source = source
@@ -193,6 +196,7 @@ class Stack:
 
     async def _start_carrier(self) -> None:
         ports = [self.ngrok["listen"]] if self.plan.ngrok else self.ingress_ports
+        ports = [self.plan.front] if self.plan.front else ports
         locals_ = ",".join(f"http://127.0.0.1:{port}" for port in ports)
         name, simulator = self.plan.carrier, CARRIERS[self.plan.carrier]
         command = [sys.executable, "-m", f"simulators.{name}", *simulator.options]
@@ -244,7 +248,8 @@ class Stack:
 
     async def start_worker(self, number: int) -> Process:
         dramatiq = str(Path(sys.executable).parent / "dramatiq")
-        process = self._process(f"worker-{number}", [dramatiq, *_WORKER])
+        health = {"VOICECALL_WORKER_HEALTH": self.worker_url(number)[7:]} if self.plan.worker_metrics else {}
+        process = self._process(f"worker-{number}", [dramatiq, *_WORKER], **health)
         await process.start(self._worker_is_up)
         return process
 
@@ -252,6 +257,10 @@ class Stack:
         return b"Worker process is ready for action" in process.output
 
     # --- addresses
+
+    def worker_url(self, number: int) -> str:
+        """Where a worker of the plan answers probes, with `worker_metrics`."""
+        return f"http://127.0.0.1:{self._worker_ports[number]}"
 
     @property
     def webhook_url(self) -> str:

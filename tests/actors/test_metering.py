@@ -26,7 +26,7 @@ from voicecall.ports import LegReport
 
 
 def value(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(f"voice_{name}", labels) or 0.0
+    return REGISTRY.get_sample_value(f"voicecall_{name}", labels) or 0.0
 
 
 class Change:
@@ -132,7 +132,7 @@ async def test_a_takeover_from_a_dead_node_is_measured_once_at_its_first_commit(
 
 async def test_carrier_commands_are_counted_and_timed(harness: NodeHarness) -> None:
     done = Change("effects_total", kind="Dial", result="done")
-    requests = Change("provider_seconds_count", provider="mock", op="Dial")
+    requests = Change("provider_duration_seconds_count", provider="mock", op="Dial")
     errors = Change("provider_errors_total", provider="mock", op="Dial")
 
     await live_call(harness)
@@ -172,9 +172,9 @@ async def test_replies_and_speech_are_counted_and_timed_to_their_first_item(harn
         Change("effects_total", kind="AskAgent", result="done"),
         Change("effects_total", kind="Speak", result="done"),
     )
-    opened = Change("provider_seconds_count", provider="stt", op="open")
-    replied = Change("provider_seconds_count", provider="agent", op="first-text")
-    synthesised = Change("provider_seconds_count", provider="tts", op="first-audio")
+    opened = Change("provider_duration_seconds_count", provider="stt", op="open")
+    replied = Change("provider_duration_seconds_count", provider="agent", op="first-text")
+    synthesised = Change("provider_duration_seconds_count", provider="tts", op="first-audio")
 
     actor = await live_call(harness)
     harness.stage.stt.hear("What time is it?")
@@ -225,7 +225,7 @@ async def test_a_prompt_of_the_carriers_voice_is_done_although_it_ends_by_being_
     """It occupies its lane until the call has settled it; that is no failure and no cancellation of the prompt."""
     done = Change("effects_total", kind="Speak", result="done")
     cancelled = Change("effects_total", kind="Speak", result="cancelled")
-    requests = Change("provider_seconds_count", provider="mock", op="Speak")
+    requests = Change("provider_duration_seconds_count", provider="mock", op="Speak")
     native = SpeakerHarness()
     native.stream, native.call = None, without_stream(streaming=False)
     for _ in range(LEASE.epoch):

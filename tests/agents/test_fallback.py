@@ -107,7 +107,7 @@ async def asked_of(simulator: Simulator) -> list[str]:
 
 def counted(failed: str, used: str) -> float:
     labels = {"service": "agent", "from": failed, "to": used}
-    return REGISTRY.get_sample_value("voice_provider_failover_total", labels) or 0.0
+    return REGISTRY.get_sample_value("voicecall_provider_failover_total", labels) or 0.0
 
 
 FAULTS = [

@@ -271,7 +271,7 @@ async def test_c10_an_entry_that_history_cannot_read_is_a_dead_letter(
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
         "undecodable entry set aside"
     ]
-    assert REGISTRY.get_sample_value("voice_dead_letters") == 1
+    assert REGISTRY.get_sample_value("voicecall_dead_letters") == 1
 
 
 async def test_c10_every_reader_sets_aside_and_each_entry_once(redis: Redis) -> None:

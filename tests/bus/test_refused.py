@@ -315,7 +315,7 @@ async def test_c14_a_unix_socket_serves_like_an_address(server: RedisServer) -> 
 
 
 def rings(result: str) -> float:
-    return metrics.REGISTRY.get_sample_value("voice_doorbell_total", {"result": result}) or 0.0
+    return metrics.REGISTRY.get_sample_value("voicecall_doorbell_total", {"result": result}) or 0.0
 
 
 async def examined(url: str, tmp_path: Path, **environ: str) -> dict[str, Finding]:

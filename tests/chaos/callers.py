@@ -233,6 +233,6 @@ async def fenced_at_the_ingress(stack: Stack, number: int = 0) -> int:
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         page = await response.text()
     counts = [
-        line.rsplit(" ", 1)[1] for line in page.splitlines() if line.startswith('voice_fenced_total{gate="media"}')
+        line.rsplit(" ", 1)[1] for line in page.splitlines() if line.startswith('voicecall_fenced_total{gate="media"}')
     ]
     return int(sum(float(count) for count in counts))

@@ -28,7 +28,7 @@ _STREAM_NOTICES = frozenset({"streaming.started", "streaming.stopped", "streamin
 _PATIENCE_MS = 15_000
 _TURNS = 60  # more than any run needs
 _AFTER_S = 8.0  # a question and its reply take less
-_PAUSE_MS = 800  # a person's pause between what was heard and the next question
+_PAUSE_MS = 800
 
 
 @dataclass
@@ -71,14 +71,18 @@ class Verdict:
 
 
 class SteadyCallers:
-    """`start` the calls, restart what is to be restarted, then `finish`: every caller asks a last question."""
+    """`start` the calls, restart what is to be restarted, then `finish`: every caller asks a last question.
+
+    `pause_ms`: a caller's pause between what was heard and the next question.
+    """
 
     _generations = itertools.count(1)
 
-    def __init__(self, stack: Stack, size: int) -> None:
+    def __init__(self, stack: Stack, size: int, *, pause_ms: int = _PAUSE_MS) -> None:
         self._stack = stack
         self._stage = Stage(stack)
         self._size = size
+        self._pause_ms = pause_ms
         self._name = f"s{next(self._generations)}"
         self._numbers: list[str] = []
         self.calls: list[str] = []
@@ -108,7 +112,7 @@ class SteadyCallers:
         for turn in range(_TURNS):
             ending = re.escape(self._reply(who, turn)[-1])
             script.append({"say": f"{self._name} {who} asks {turn}"})
-            script.append({"wait_heard": ending, "within_ms": _PATIENCE_MS, "quiet_ms": _PAUSE_MS})
+            script.append({"wait_heard": ending, "within_ms": _PATIENCE_MS, "quiet_ms": self._pause_ms})
         return script
 
     def _reply(self, who: int, turn: int) -> tuple[str, str]:

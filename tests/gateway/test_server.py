@@ -138,7 +138,7 @@ async def test_b11_metrics_of_the_gateway_are_not_for_pages_and_rebound_names(sy
         ({"Sec-Fetch-Site": "cross-site", **reading}, 403),
     ):
         async with system.http.get(f"{system.url}/metrics", headers=headers) as answer:
-            assert (answer.status, "voice_rpc" in await answer.text()) == (status, status == 200), headers
+            assert (answer.status, "voicecall_rpc" in await answer.text()) == (status, status == 200), headers
 
 
 async def test_b11_metrics_of_a_reachable_gateway_need_a_token_that_reads(redis_server: RedisServer) -> None:
@@ -148,7 +148,7 @@ async def test_b11_metrics_of_a_reachable_gateway_need_a_token_that_reads(redis_
         for token, status in ((None, 401), ("wrong", 401), (reader, 200), (TOKEN, 200)):
             headers = {"Authorization": f"Bearer {token}"} if token else {}
             async with system.http.get(f"{system.url}/metrics", headers=headers) as answer:
-                assert (answer.status, "voice_rpc" in await answer.text()) == (status, status == 200), token
+                assert (answer.status, "voicecall_rpc" in await answer.text()) == (status, status == 200), token
         for probe in ("livez", "readyz"):
             async with system.http.get(f"{system.url}/{probe}") as answer:
                 assert answer.status in {200, 503}
@@ -384,7 +384,7 @@ async def test_health_and_metrics_are_served(system: System) -> None:
     await system.post("voicecall.dance")
     async with system.http.get(f"{system.url}/metrics") as answer:
         page = await answer.text()
-    assert 'voice_rpc_requests_total{method="unknown",result="INVALID_REQUEST"}' in page
+    assert 'voicecall_rpc_requests_total{method="unknown",result="INVALID_REQUEST"}' in page
     assert "dance" not in page
 
 

@@ -174,7 +174,7 @@ async def test_a_call_comes_in_through_the_real_log_and_leaves_with_sigterm(
         async with Phone.dial(ingress.port) as phone:
             await phone.start(inbound_id(), token_of(answer.body))
             await ingress.line("media stream opened")
-            assert b"voice_replay_detected_total 1.0" in (await ingress.ask("/metrics"))[1]
+            assert b"voicecall_replay_detected_total 1.0" in (await ingress.ask("/metrics"))[1]
             ingress.process.send_signal(signal.SIGTERM)
             await ingress.line("ingress draining")
             ingress.process.send_signal(signal.SIGTERM)

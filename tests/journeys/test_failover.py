@@ -123,7 +123,7 @@ async def test_each_service_is_replaced_within_the_turn_and_that_is_a_fact(stage
     counted = await metrics()
     for fact in facts:
         labels = f'from="{fact["from"]}",service="{fact["service"]}",to="{fact["to"]}"'
-        assert f"voice_provider_failover_total{{{labels}}} 1.0" in counted, labels
+        assert f"voicecall_provider_failover_total{{{labels}}} 1.0" in counted, labels
     assert (await kept(stage, record["callId"]))["metadata"]["failovers"] == facts
 
 

@@ -30,7 +30,7 @@ def test_the_page_of_a_process_names_its_metrics_with_a_help_text(role: str) -> 
     """As Prometheus reads it, before anything has happened."""
     program = (
         f"import importlib, sys; importlib.import_module({ENTRY[role]!r})\n"
-        "from voicecall import metrics; sys.stdout.buffer.write(metrics.exposition())"
+        f"from voicecall import metrics; sys.stdout.buffer.write(metrics.exposition({role!r}))"
     )
     lines = [line for line in python("-c", program).splitlines() if line.startswith("# HELP")]
     helps = {line.split(" ")[2]: line.split(" ", 3)[3] for line in lines}

@@ -34,7 +34,7 @@ async def service(url: str) -> AsyncIterator[Service]:
 
 
 def reworded(result: str) -> float:
-    return REGISTRY.get_sample_value("voice_tts_reworded_total", {"result": result}) or 0.0
+    return REGISTRY.get_sample_value("voicecall_tts_reworded_total", {"result": result}) or 0.0
 
 
 async def heard_until_reworded(service: Service) -> int:

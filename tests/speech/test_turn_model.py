@@ -25,7 +25,7 @@ def tone(hertz: float, seconds: float = 0.5) -> bytes:
 
 
 def counted(result: str) -> float:
-    return REGISTRY.get_sample_value("voice_turn_judgements_total", {"result": result}) or 0.0
+    return REGISTRY.get_sample_value("voicecall_turn_judgements_total", {"result": result}) or 0.0
 
 
 async def judged(model: TurnModel, audio: bytes) -> float:

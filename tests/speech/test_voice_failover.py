@@ -52,7 +52,7 @@ def down(name: str = "first", **more: Any) -> ServiceError:
 
 def counted(failed: str, used: str) -> float:
     labels = {"service": "tts", "from": failed, "to": used}
-    return REGISTRY.get_sample_value("voice_provider_failover_total", labels) or 0.0
+    return REGISTRY.get_sample_value("voicecall_provider_failover_total", labels) or 0.0
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ __all__ = ["stack"]
 
 
 def value(name: str) -> float:
-    return REGISTRY.get_sample_value(f"voice_{name}") or 0.0
+    return REGISTRY.get_sample_value(f"voicecall_{name}") or 0.0
 
 
 async def test_dead_letters_are_counted_when_they_are_set_aside(stack: StackHarness) -> None:

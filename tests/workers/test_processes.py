@@ -144,7 +144,7 @@ async def test_probes_report_whether_a_worker_can_activate_a_call(plant: Plant) 
             assert await answer.text() == "full"
         assert await answers("/livez", 200)
         async with http.get("/metrics") as page:
-            assert 'voice_activations_total{cause="first"} 1.0' in await page.text()
+            assert 'voicecall_activations_total{cause="first"} 1.0' in await page.text()
 
 
 async def test_a_call_that_is_over_is_summarised_in_one_line(plant: Plant) -> None:

@@ -158,6 +158,11 @@ class EndedCalls:
             ]
         return tuple({CallId(name.decode()): None for found in names for name in found})
 
+    async def waiting(self) -> int:
+        """How many ended calls are not archived yet."""
+        with reaching_redis():
+            return int(await self._redis.zcard(self._keys.calls_ended))
+
     async def trim_feed(self, older_than_s: float) -> None:
         """Delete feed items older than this."""
         with reaching_redis():

@@ -1,4 +1,4 @@
-"""Runs all checks in order: configuration, Redis, processes, address, carrier, models.
+"""Runs all checks in order: configuration, Redis, processes, this machine, address, carrier, models.
 
 A check that an earlier finding makes impossible is left out.
 """
@@ -19,7 +19,7 @@ from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.bus.scripts import Scripts
 from voicecall.bus.sentinels import observations
 from voicecall.carriers.registry import inspection_for
-from voicecall.doctor import address, carrier, failover, models, processes
+from voicecall.doctor import address, carrier, failover, machine, models, processes
 from voicecall.doctor import redis as redis_
 from voicecall.doctor.finding import Finding, fail, ok
 from voicecall.errors import BusUnavailable, ConfigError, NotExposed
@@ -52,6 +52,8 @@ async def findings(environ: Mapping[str, str] = os.environ) -> AsyncIterator[Fin
         async for finding in _stack(deployment, redis, http):
             yield finding
         if loaded is not None:
+            for finding in await _machine(loaded.settings):
+                yield finding
             async for finding in _outside(loaded.settings, deployment, redis, http):
                 yield finding
 
@@ -97,6 +99,11 @@ async def _within_redis(where: RedisAddress, redis: Redis) -> AsyncIterator[Find
     yield processes.judge_workers(await Membership(redis).present())
     for finding in processes.judge_dead_letters(await DeadLetters(redis, Scripts(redis)).count()):
         yield finding
+
+
+async def _machine(settings: Settings) -> tuple[Finding, ...]:
+    descriptors = machine.judge_descriptors(settings.streaming.max_connections if settings.streaming.enabled else 0)
+    return await machine.archive_answers(settings), machine.judge_disk(settings.store_path), descriptors
 
 
 async def _outside(

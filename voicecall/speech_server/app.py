@@ -71,7 +71,7 @@ async def running_speech_server(deployment: Deployment) -> AsyncIterator[SpeechS
     app.router.add_get("/v1/realtime", realtime)
     app.router.add_get("/v1/models", _models)
     guard = health.MetricsGuard(deployment.speech_server, access.tokens)
-    app.add_routes(health.routes(lambda: "", guard=guard))
+    app.add_routes(health.routes(lambda: "", role="speech-server", guard=guard))
     limiter = ConnectionLimiter(limit=_CONNECTIONS, per_sender=_CONNECTIONS)
     runner = LimitedRunner(app, limiter, handler_cancellation=True, access_log=None, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()

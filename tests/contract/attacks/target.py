@@ -36,7 +36,7 @@ CONSTANT = {
 }
 _CALL_KEYS = re.compile(rb"vc[0-9]+:(call:|calls:|leg:|idem:|feed|dead)")
 _REFUSALS = re.compile(
-    r"voice_(webhook_rejected|media_rejected|connections_refused)_total\{reason=\"([^\"]+)\"\} (\S+)"
+    r"voicecall_(webhook_rejected|media_rejected|connections_refused)_total\{reason=\"([^\"]+)\"\} (\S+)"
 )
 _PATIENCE_S = 10.0
 

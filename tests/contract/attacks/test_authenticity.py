@@ -170,7 +170,7 @@ def test_attack_17_plivo_repeated_in_another_spelling(plivo_target: Target, agai
     first = plivo_target.exchange(plivo(fields, **options))  # type: ignore[arg-type]
     assert first.status == 200
     state = plivo_target.state()
-    replays = plivo_target.metric("voice_replay_detected_total")
+    replays = plivo_target.metric("voicecall_replay_detected_total")
     if again == "reordered":
         options |= {"query": "b=2&a=1"}
         fields = dict(reversed(fields.items()))
@@ -184,7 +184,7 @@ def test_attack_17_plivo_repeated_in_another_spelling(plivo_target: Target, agai
         return
     answer = plivo_target.exchange(plivo(fields, **options))  # type: ignore[arg-type]
     assert (answer.status, answer.body, plivo_target.state()) == (200, first.body, state)
-    assert plivo_target.metric("voice_replay_detected_total") == replays + 1
+    assert plivo_target.metric("voicecall_replay_detected_total") == replays + 1
 
 
 def test_attack_20_a_replayed_answer_webhook_mints_no_token(twilio_target: Target) -> None:

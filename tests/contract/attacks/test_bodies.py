@@ -82,9 +82,9 @@ def idle(target: Target, count: int, source: str) -> Iterator[list[socket.socket
 
 def test_attack_28_idle_connections_of_one_sender(twilio_target: Target) -> None:
     """Their number is bounded, and the carrier is served meanwhile."""
-    refused = twilio_target.metric('voice_connections_refused_total{reason="sender"}')
+    refused = twilio_target.metric('voicecall_connections_refused_total{reason="sender"}')
     with idle(twilio_target, 1000, "127.0.0.3"):
-        twilio_target.until('voice_connections_refused_total{reason="sender"}', refused + 1000 - 256)
+        twilio_target.until('voicecall_connections_refused_total{reason="sender"}', refused + 1000 - 256)
         assert twilio_target.exchange(twilio(form())).status == 200
 
 

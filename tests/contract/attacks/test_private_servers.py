@@ -198,7 +198,7 @@ def test_attack_109_b11_metrics_of_a_reachable_server(reachable: Mapping[str, Se
     assert target.exchange(get("/metrics", "wrong"), source).status == 401
     for token in (READ_TOKEN, TOKEN):
         answer = target.exchange(get("/metrics", token), source)
-        assert (answer.status, b"# TYPE voice_" in answer.body) == (200, True)
+        assert (answer.status, b"# TYPE voicecall_" in answer.body) == (200, True)
     for probe in ("/livez", "/readyz"):
         assert target.exchange(get(probe, Host="any.example"), source).status in {200, 503}
 
@@ -226,4 +226,4 @@ def test_attack_107_b11_a_web_page_at_the_metrics(
 ) -> None:
     for server in (gateway, Server(twilio_target.health, gateway.log)):
         answer = server.exchange(get("/metrics", **headers))
-        assert (answer.status, b"voice_" in answer.body) == ((403, False) if refused else (200, True))
+        assert (answer.status, b"voicecall_" in answer.body) == ((403, False) if refused else (200, True))

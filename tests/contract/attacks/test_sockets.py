@@ -70,11 +70,11 @@ def opened(target: Target, call: CallId) -> int:
 
 
 def rejected(reason: str) -> str:
-    return f'voice_media_rejected_total{{reason="{reason}"}}'
+    return f'voicecall_media_rejected_total{{reason="{reason}"}}'
 
 
 def dropped(reason: str) -> str:
-    return f'voice_media_dropped_total{{reason="{reason}"}}'
+    return f'voicecall_media_dropped_total{{reason="{reason}"}}'
 
 
 def counted(target: Target, series: str, count: int = 1) -> float:
@@ -329,7 +329,7 @@ def test_attack_102_a12_a_listed_proxy_is_enough_to_tell_senders_apart(listed_ta
             for number in range(7)
         ]
         time.sleep(1.0)  # longer than a silent socket is left alone
-        assert listed_target.metric('voice_media_sockets{state="pending"}') == len(lines)
+        assert listed_target.metric('voicecall_media_sockets{state="pending"}') == len(lines)
         assert all(line.answer.status == 101 for line in lines)
 
 
