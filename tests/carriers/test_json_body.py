@@ -44,6 +44,6 @@ def test_what_two_parsers_could_read_differently_is_refused(body: bytes) -> None
 
 
 def test_an_object_deeper_than_can_be_written_is_read() -> None:
-    """orjson reads deeper objects than it writes."""
+    """One parser reads deeper objects than it can write."""
     body = b'{"a":' + b"[" * 300 + b"]" * 300 + b"}"
     assert read_object(body) == json.loads(body)
