@@ -223,6 +223,8 @@ class RealtimeManifest:
     default_url: str
     """Address of the service unless `baseUrl` names another; there a key is required."""
     variables: tuple[KeyVariable, ...] = ()
+    same_voices: type[Block] | None = None
+    """The block of the TTS service whose `voice` may be any that this model has: both may sound as one speaker."""
 
     @property
     def api_key(self) -> KeyPath:

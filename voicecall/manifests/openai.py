@@ -162,6 +162,7 @@ REALTIME: Final = RealtimeManifest(
         (("realtime", "providers", "openai", "apiKey"), "OPENAI_API_KEY"),
         (("realtime", "providers", "openai", "baseUrl"), "OPENAI_BASE_URL"),
     ),
+    same_voices=OpenAI,
 )
 
 AGENT: Final = AgentManifest(

@@ -14,8 +14,7 @@ import aiohttp
 
 from voicecall.breaker import Breaker, Breakers
 from voicecall.call.phrases import AUTO
-from voicecall.manifests import STT, TTS
-from voicecall.manifests.openai import OpenAI, OpenAIRealtime
+from voicecall.manifests import REALTIME, STT, TTS
 from voicecall.ports import SpeechToText, TextToSpeech
 from voicecall.settings import Settings, Streaming, Tts
 from voicecall.speech.stt.link import Service
@@ -73,13 +72,12 @@ def tts_for(settings: Settings, session: aiohttp.ClientSession, breakers: Breake
 
 
 def _as_the_model(settings: Settings, block: Any) -> Any:
-    """Where OpenAI's model speaks itself, what is read aloud has its voice, unless another one is configured."""
-    realtime = settings.realtime
-    if not realtime.enabled or realtime.provider != "openai" or type(block) is not OpenAI:
+    """Where a model speaks itself, what is read aloud has its voice, unless another one is configured."""
+    model = REALTIME[settings.realtime.provider]
+    if not settings.realtime.enabled or type(block) is not model.same_voices or "voice" in block.model_fields_set:
         return block
-    if "voice" in block.model_fields_set:
-        return block
-    return block.model_copy(update={"voice": realtime.providers.block(OpenAIRealtime).voice})
+    own: Any = settings.realtime.providers.block(model.block)
+    return block.model_copy(update={"voice": own.voice})
 
 
 def _in_language(block: Any, language: str) -> Any:
