@@ -233,7 +233,8 @@ async def test_c17_a_call_is_named_by_its_beginning_or_by_being_the_only_one(sys
     """What is shown short is accepted short, in letters of either case."""
     env = environment(system.url)
     none = await voicecall(env, "end")
-    assert none.err == "No call is live; place one with `voicecall call`, or name an ended one by its id.\n"
+    remedy = "place one with `voicecall call`, or name an ended one by its id, from `voicecall history list`."
+    assert none.err == f"No call is live; {remedy}\n"
     call = await system.initiate()
     assert (await voicecall(env, "speak", "-m", "One moment")).status == 0
     assert json.loads((await voicecall(env, "history", "show")).out)["callId"] == call

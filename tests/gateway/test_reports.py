@@ -144,6 +144,8 @@ async def test_a_call_back_that_waits_is_listed_and_cancelled(redis_server: Redi
         _, frame = await system.post("voicecall.callback.cancel", {"callbackId": name})
         assert frame["payload"] == {"cancelled": False}
         assert (await system.post("voicecall.callback.cancel", {"callbackId": "absent"}))[0] == 404
+        status, frame = await add(system, at=round(time.time() * 1000) - 120_000)  # a slip must not dial at once
+        assert (status, "at has passed" in frame["error"]["message"]) == (400, True)
         await system.post("voicecall.forget", {"number": "+15550001234"})
         assert await callbacks(system) == []
 

@@ -35,6 +35,9 @@ async def test_a_question_is_shown_and_answered_once(system: System) -> None:
     assert (use["name"], use["outcome"], use["result"]) == ("ask_owner", "done", "Nine.")
     _, refused = await system.post("voicecall.answer", {"callId": call, "answer": "Ten."})
     assert refused["error"]["message"] == "no question waits for this answer"
+    await system.post("voicecall.end", {"callId": call})
+    _, refused = await system.post("voicecall.answer", {"callId": call, "answer": "Ten."})
+    assert refused["error"]["message"] == "Call has ended"
 
 
 async def test_notes_and_calls_stand_in_the_record_and_in_the_feed(system: System) -> None:

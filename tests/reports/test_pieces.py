@@ -15,7 +15,7 @@ from tests.call.story import LEG, outbound
 from voicecall.agents.json_model import Answer
 from voicecall.call.events import Billed, EndReason, Heard, HungUp, PlaybackBegan, PlaybackDone
 from voicecall.call.outcome import Used
-from voicecall.call.state import Call
+from voicecall.call.state import Call, Note
 from voicecall.reports.cost import cost_of
 from voicecall.reports.delivery import pause_s
 from voicecall.reports.filling import fill, messages_of, object_of
@@ -205,6 +205,12 @@ def test_a_report_has_what_was_noted_and_apart_from_it_what_was_promised() -> No
     assert report["promised"] == ["call back on Friday", "a quote"]
     assert (report["reachedBy"], report["result"], report["at"]) == ("person", "completed", 5000)
     assert not {"data", "unfilled", "transcript"} & report.keys()
+
+
+def test_the_notes_of_the_call_are_what_the_report_says() -> None:
+    call = talked()
+    noted = replace(call, tools=replace(call.tools, notes=(Note(name="guest", value="Ada"),)))
+    assert report_of(noted, [], at=5.0, settings=settings())["facts"] == [{"name": "guest", "value": "Ada"}]
 
 
 def test_a_transcript_is_in_the_report_only_where_it_is_asked_for() -> None:

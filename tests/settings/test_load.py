@@ -122,6 +122,10 @@ def test_an_empty_configuration_is_the_mock_with_every_default() -> None:
         ({"streaming": {"providers": {"openai": {"modle": "x"}}}}, "streaming.providers.openai.modle", "model?"),
         ({"tts": {"providers": {"acme": {}}}}, "tts.providers.acme", "no such key"),
         ({"colour": "blue"}, "colour", "remove it"),
+        ({"tools": {"http": {"book": {"url": "https://a.example"}}}}, "tools.http.book.description", "is required"),
+        ({"tools": {"http": {"a b": {"url": "https://a.example", "description": "x"}}}}, "tools.http.a b", "a letter"),
+        ({"reports": {"currency": "dollars"}}, "reports.currency", "as in USD"),
+        ({"callbacks": {"zones": {"44": "Europe/London"}}}, "callbacks.zones.44", "write + and digits"),
         ({"[key]": 1}, "[key]", "remove it"),
     ],
 )

@@ -112,7 +112,9 @@ def speak(message: Message, call_id: CallId = None, *, as_json: AsJson = False) 
 
 
 def steer(
-    message: Message,
+    message: Annotated[
+        str, typer.Option("-m", "--message", help="The hint, the question, or what to say.", metavar="TEXT")
+    ],
     call_id: CallId = None,
     mode: Annotated[
         SteerMode,

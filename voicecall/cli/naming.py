@@ -75,7 +75,8 @@ def _only(live: list[str]) -> str:
     if len(live) == 1:
         return live[0]
     if not live:
-        return fail("No call is live; place one with `voicecall call`, or name an ended one by its id.")
+        remedy = "place one with `voicecall call`, or name an ended one by its id, from `voicecall history list`"
+        return fail(f"No call is live; {remedy}.")
     return fail(f"{len(live)} calls are live: {_listed(live)}; name one by the beginning of its id")
 
 

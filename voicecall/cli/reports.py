@@ -98,7 +98,7 @@ def cancel(
     """Do not place a call-back that waits."""
     answer = request(CALLBACK_CANCEL, {"callbackId": callback})
     if not answer["cancelled"]:
-        fail(f"CONFLICT: {callback[:60]} is being placed, or is over")
+        fail(f"CONFLICT: {callback[:60]} is being placed, or is over; `voicecall callbacks list` shows which")
     print_result(answer, "Cancelled.", as_json=as_json)
 
 

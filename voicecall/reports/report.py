@@ -45,9 +45,8 @@ def schema_of(call: Call, history: Iterable[Event], settings: Settings) -> dict[
 
 
 def notes_of(call: Call) -> tuple[tuple[str, str], ...]:
-    """What the agent has noted, name and value, in order. A call of a build without notes has none."""
-    notes = getattr(getattr(call, "tools", None), "notes", ())
-    return tuple((str(note.name), str(note.value)) for note in notes)
+    """What the agent has noted, name and value, in order."""
+    return tuple((note.name, note.value) for note in call.tools.notes)
 
 
 def report_of(

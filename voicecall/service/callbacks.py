@@ -35,6 +35,7 @@ _POLL_S: Final = 1.0
 _BATCH: Final = 8
 _HOLD_S: Final = 120.0  # longer than a call takes to be placed
 _AGAIN_S: Final = 15.0
+_LATE_S: Final = 60.0  # of a client's clock, and of a time written to the minute
 _FARTHEST_S: Final = 31 * 86_400.0
 
 
@@ -74,6 +75,8 @@ class CallbackService:
         try:
             await self._clock.calibrate()
             now = self._clock.now()
+            if at is not None and at < now - _LATE_S:
+                raise InvalidRequest("at has passed; give a time to come, or leave it out to mean now")
             due = allowed_at(max(now, now if at is None else at), number, self._settings.callbacks)
             if due > now + _FARTHEST_S:
                 raise InvalidRequest("at is more than a month ahead")
@@ -98,7 +101,7 @@ class CallbackService:
         try:
             callback = await self._book.get(name)
             if callback is None:
-                raise NotFound("there is no such call-back")
+                raise NotFound("there is no such call-back; `voicecall.callbacks` lists them")
             cancelled = await self._book.cancel(callback)
         except BusError as error:
             raise Unavailable(error.public, retry_after_ms=1_000) from error

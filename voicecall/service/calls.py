@@ -218,7 +218,9 @@ class CallService:
         """Answer the agent's question that waits; `question`: only if it is this one. Raises as `speak`."""
         state = await self.status(call)
         if state is None:
-            raise NotFound("Call not found")
+            raise NotFound("Call not found", call_id=call)
+        if state.is_over:
+            raise Failed("Call has ended", call_id=call)
         asked = state.owner_question
         if asked is None or question not in (None, asked.id):
             raise Failed("no question waits for this answer", call_id=call)

@@ -19,6 +19,7 @@ __all__ = ["problems_of"]
 
 _SECRET: Final = re.compile(r"(key|token|secret|password)$", re.IGNORECASE)
 _SHOWN: Final = 60
+_REQUIRED: Final = "is required; set it"
 _FOLDED: Final[dict[Path, list[str]]] = {
     ("tts", "providers"): [service.name if service.speaks else service.other_name for service in TTS.values()],
 }
@@ -33,6 +34,12 @@ _REMEDY: Final = {
     "model_type": "is not an object; write it in { }",
     "string_too_long": "is too long",
 }
+_FORMS: Final = {
+    r"^[A-Za-z][A-Za-z0-9_-]{0,47}$": "is no name; use up to 48 letters, digits, - and _, and a letter first",
+    r"^[A-Z]{3}$": "is no currency; write its three capital letters, as in USD",
+    r"^\+[1-9][0-9]{0,14}$": "is not the beginning of a number; write + and digits, as in +44",
+}
+"""What a pattern of the models asks for, in words."""
 
 
 def problems_of(error: ValidationError, raw: RawSettings) -> Iterator[str]:
@@ -43,8 +50,7 @@ def problems_of(error: ValidationError, raw: RawSettings) -> Iterator[str]:
             for unknown in _unknown(path, found["input"]):
                 yield f"{_escaped(raw.name(unknown))}: there is no such key; {_nearest(unknown, raw)}"
         else:
-            shown = _shown(path, found["type"], found["input"])
-            yield f"{_escaped(raw.name(path))}: {shown} {_problem(found['type'], found)}"
+            yield f"{_escaped(raw.name(path))}: {_problem_of_value(path, found)}"
 
 
 def _unknown(path: Path, value: Any) -> Iterator[Path]:
@@ -54,6 +60,18 @@ def _unknown(path: Path, value: Any) -> Iterator[Path]:
             yield from _unknown((*path, str(key)), inner)
     else:
         yield path
+
+
+def _problem_of_value(path: Path, found: Mapping[str, Any]) -> str:
+    kind = found["type"]
+    if kind == "missing":  # what pydantic shows then is the object around it
+        return _REQUIRED
+    if kind == "string_pattern_mismatch":
+        pattern = found["ctx"]["pattern"]
+        problem = _FORMS.get(pattern, f"is not of the form {_escaped(pattern)}")
+    else:
+        problem = _problem(kind, found)
+    return f"{_shown(path, kind, found['input'])} {problem}"
 
 
 def _problem(kind: str, found: Mapping[str, Any]) -> str:
