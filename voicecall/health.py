@@ -6,6 +6,7 @@ no Redis: a role gives `ready`, and `live` if it has more to say than that its e
 a process unready, not dead: a restart would not help.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -85,7 +86,9 @@ def routes(ready: Reason, live: Reason = _always, *, role: str, guard: MetricsGu
         refusal = guard.refusal(request)
         if refusal is not None:
             return refusal
-        return web.Response(body=metrics.exposition(role), headers={"Content-Type": metrics.CONTENT_TYPE})
+        # It reads files of /proc.
+        page = await asyncio.to_thread(metrics.exposition, role)
+        return web.Response(body=page, headers={"Content-Type": metrics.CONTENT_TYPE})
 
     probes = (("/livez", livez), ("/readyz", readyz), ("/metrics", exposition))
     return [web.get(spelling, answer) for path, answer in probes for spelling in spellings(path)]

@@ -59,7 +59,8 @@ async def test_a_call_back_is_added_listed_and_cancelled(system: System) -> None
     assert [(each["callbackId"], each["state"]) for each in listed] == [(name, "waiting")]
     assert (await voicecall(env, "callbacks", "cancel", name)).status == 0
     again = await voicecall(env, "callbacks", "cancel", name)
-    assert (again.status, again.err) == (1, f"CONFLICT: {name} is being placed, or is over\n")
+    told = f"CONFLICT: {name} is being placed, or is over; `voicecall callbacks list` shows which\n"
+    assert (again.status, again.err) == (1, told)
 
 
 def test_a_terminal_shows_what_is_known_and_says_what_is_not() -> None:

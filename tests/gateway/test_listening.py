@@ -83,7 +83,7 @@ async def test_a_call_in_native_mode_says_why_there_is_nothing_to_hear(redis_ser
     async with stack(redis_server.url, config={"streaming": {"enabled": False}}) as system:
         error = await refused(system, await system.initiate())
         assert error["code"] == "FAILED"
-        assert error["message"].startswith("the carrier itself speaks and listens on this call (native mode)")
+        assert error["message"].startswith("the carrier itself speaks and listens on this call (native mode or relay)")
 
 
 async def test_what_is_no_live_call_is_refused_by_its_name(redis_server: RedisServer) -> None:

@@ -140,7 +140,7 @@ async def _gateway_and_ingress(client: BusClient) -> None:
 async def test_c12_the_documented_permissions_suffice(plant: Plant) -> None:
     """A call is placed, taken over after a crash and archived; Redis logs no refused command."""
     page = (DOCS / "operations.md").read_text(encoding="utf-8")
-    (rules,) = re.findall(r"^ACL SETUSER voicecall (.*)$", page, re.MULTILINE)
+    (rules,) = re.findall(r"^user voicecall (.*)$", page, re.MULTILINE)
     await plant.redis.execute_command("ACL", "SETUSER", "voicecall", *rules.replace("PASSWORD", "s3cret").split())
     await plant.redis.execute_command("ACL", "LOG", "RESET")
     url = plant.url.replace("redis://", "redis://voicecall:s3cret@")

@@ -44,7 +44,7 @@ class Operations:
         """The operation of this id; None when unknown or expired. Raises Undecodable for foreign data."""
         key = self._keys.operation(name)
         with reaching_redis():
-            pipeline = self._redis.pipeline(transaction=True)
+            pipeline = self._redis.pipeline(transaction=False)
             pipeline.get(key)
             pipeline.pttl(key)
             kept: list[Any] = await pipeline.execute()
@@ -54,4 +54,4 @@ class Operations:
         known = unpack(data)
         if not isinstance(known, list) or len(known) != 2 or not is_call_id(str(known[0])):
             raise Undecodable("stored value is no operation")
-        return KnownOperation(CallId(str(known[0])), RequestId(str(known[1])), left_ms / 1000)
+        return KnownOperation(CallId(str(known[0])), RequestId(str(known[1])), max(0, left_ms) / 1000)

@@ -110,7 +110,7 @@ class Reports:
         """Something is left to do, after so long."""
         with reaching_redis():
             seconds, micros = await self._redis.time()
-            due = round(seconds * 1000 + micros / 1000 + after_s * 1000)
+            due = int(seconds * 1000 + micros / 1000 + after_s * 1000)  # not later
             await self._redis.zadd(self._keys.reports_due, {call: due}, xx=True)
 
     async def settled(self, call: CallId, keep_s: float | None = None) -> None:
