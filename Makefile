@@ -43,8 +43,8 @@ offline: $(VENV)/.offline  ## installs a voice and speech recognition that need 
 talk: $(VENV)/.offline  ## the whole system with real voices, without keys
 	@$(BIN)/voicecall dev --offline --open
 
-test: $(VENV)/.dev  ## everything but chaos, three processes side by side
-	@$(BIN)/python -m pytest -q -m "not chaos" -n 3 --no-loadscope-reorder
+test: $(VENV)/.dev  ## everything but chaos, four processes side by side
+	@$(BIN)/python -m pytest -q -m "not chaos" -n 4 --no-loadscope-reorder
 
 quick: $(VENV)/.dev  ## the pure tests: no process, no socket, no Redis; under 20 seconds
 	@$(BIN)/python -m pytest -q -m quick -n 2
@@ -63,7 +63,7 @@ conversations: $(VENV)/.dev  ## scripted conversations, judged on the audio that
 	@$(BIN)/python -m tests.conversations $(TALKS)
 
 chaos: $(VENV)/.dev  ## kills real processes under live calls and reads the carrier's ledger
-	@$(BIN)/python -m pytest -q -m chaos tests/chaos -p no:cacheprovider --timeout 900 -s
+	@$(BIN)/python -m pytest -q -m chaos tests/chaos tests/journeys -p no:cacheprovider --timeout 900 -s
 
 bench: $(VENV)/.dev  ## measures; prints a table and writes out/bench.json
 	@$(BIN)/python -m bench $(BENCH)

@@ -129,6 +129,7 @@ async def test_one_hears_what_the_caller_says_and_what_is_played_to_them(stage: 
     assert agent[-1] == "You are welcome."
 
 
+@pytest.mark.chaos
 async def test_a_killed_worker_and_a_restarted_gateway_do_not_end_it(stage: Stage) -> None:
     """It comes from the ingress: a worker's death is a pause on the line. After a gateway's, one asks again."""
     await stage.model(story=STORY, thanks="You are welcome.")

@@ -143,6 +143,7 @@ async def test_ranges_and_tokens(stage: Stage) -> None:
     assert not (store_of(stage) / call).exists()
 
 
+@pytest.mark.chaos
 async def test_a_killed_worker_leaves_no_gap(stage: Stage) -> None:
     """The recording is the ingress's, and any worker joins it."""
     await stage.model(story=STORY, thanks=THANKS)
@@ -168,6 +169,7 @@ async def test_a_killed_worker_leaves_no_gap(stage: Stage) -> None:
     await stack.start_worker(int(worker.name.partition("-")[2]))
 
 
+@pytest.mark.chaos
 async def test_a_killed_ingress_leaves_silence_of_the_right_length(stage: Stage) -> None:
     """What comes after it stands where it was said; what is missing is named."""
     await stage.model(one="This is one.", two="This is two.")
