@@ -32,9 +32,14 @@ class Watched:
         return f"{scheme}+sentinel://{user}{hosts}/{service}/0{query}"
 
     async def primary(self) -> RedisServer:
-        """The one of the newest configuration that a Sentinel knows."""
-        newest = max([await self._state(each) for each in self.sentinels], key=lambda said: int(said["config-epoch"]))
-        return next(each for each in self.servers if each.port == int(newest["port"]))
+        """The one of the newest configuration that a Sentinel knows.
+
+        `SENTINEL MASTER` still has the address of the former one while the replicas are being told of the new one.
+        """
+        epochs = [int((await self._state(each))["config-epoch"]) for each in self.sentinels]
+        newest = self.sentinels[epochs.index(max(epochs))]
+        _, port = await self._ask(newest, "GET-MASTER-ADDR-BY-NAME")
+        return next(each for each in self.servers if each.port == int(port))
 
     async def ready(self) -> None:
         """Return when every Sentinel knows the replica and the other Sentinels: they can then promote it."""
