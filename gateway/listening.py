@@ -14,26 +14,24 @@ import time
 from collections import deque
 from contextlib import AsyncExitStack, suppress
 from typing import Annotated, Final
-from weakref import WeakSet
 
 import orjson
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSMsgType, web
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from redis.asyncio import Redis
 
 from gateway.authenticator import Authenticator, Principal
-from gateway.first_frame import connected, first_frame
+from gateway.first_frame import REFUSED_S, ConnectSockets, connected
 from gateway.rpc import Rpc
-from voicecall import metrics
 from voicecall.aio import Background, end
 from voicecall.api.errors import Forbidden
-from voicecall.api.frames import Request, error_frame, problem_of, read_request, result_frame
+from voicecall.api.frames import Request, problem_of, result_frame
 from voicecall.api.scopes import Scope
 from voicecall.bus.media.taps import Sound, TapReader
 from voicecall.call.ids import CallId, is_call_id
 from voicecall.call.state import Call
 from voicecall.connections import sender
-from voicecall.errors import BusError, Exhausted, Failed, InvalidRequest, NotFound, Refusal, Unavailable
+from voicecall.errors import BusError, Exhausted, Failed, InvalidRequest, NotFound, Unavailable
 from voicecall.service import CallService
 from voicecall.settings import ListenScope
 from voicecall.slots import Slots
@@ -42,8 +40,6 @@ __all__ = ["ListenRoutes", "listen_scope"]
 
 _MOST: Final = 16
 _LARGEST: Final = 4096
-_HEARTBEAT_S: Final = 10.0
-_REFUSED_S: Final = 0.5
 _LEASE_S: Final = 4.0
 _RENEW_S: Final = 1.0
 _BOUND_MS: Final = 2_000  # of audio that waits for the client, both sides together; beyond, the oldest is dropped
@@ -97,40 +93,24 @@ class ListenRoutes:
         self._calls = calls
         self._rpc = rpc
         self._authenticator = authenticator
-        self._waiting = waiting
         self._scope = scope
         self._count = 0
-        self._sockets: WeakSet[web.WebSocketResponse] = WeakSet()
+        about = "this is a socket: docs/rpc.md says what it speaks\n"
+        self._sockets = ConnectSockets(authenticator, waiting, largest=_LARGEST, about=about)
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/listen", self._listen)]
 
     async def close(self) -> None:
-        for ws in list(self._sockets):
-            with suppress(ConnectionError):
-                await ws.close(code=WSCloseCode.GOING_AWAY, message=b"gateway is shutting down")
+        await self._sockets.close()
 
     async def _listen(self, request: web.Request) -> web.StreamResponse:
-        if self._authenticator.is_foreign(request.headers):
-            return web.Response(status=403, text="requests of foreign web pages are refused\n")
-        if not web.WebSocketResponse().can_prepare(request):
-            return web.Response(status=426, text="this is a socket: docs/rpc.md says what it speaks\n")
-        ws = web.WebSocketResponse(max_msg_size=_LARGEST, heartbeat=_HEARTBEAT_S, compress=False, timeout=2.0)
-        await ws.prepare(request)
-        self._sockets.add(ws)
-        frame_id: str | int = ""
-        try:
-            frame = read_request(await first_frame(ws, self._waiting, sender(request.remote)))
-            frame_id = frame.id
+        async def use(ws: web.WebSocketResponse, frame: Request) -> None:
             principal = self._admitted(frame, sender(request.remote))
             call = await self._call(_Wanted.of(frame))
-            await self._serve(ws, frame_id, call, principal)
-        except Refusal as refusal:
-            metrics.RPC.labels("connect", refusal.code).inc()
-            await _refuse(ws, frame_id, refusal)
-        except ConnectionError:
-            _log.info("listener lost")
-        return ws
+            await self._serve(ws, frame.id, call, principal)
+
+        return await self._sockets.serve(request, use)
 
     def _admitted(self, frame: Request, sender_: str) -> Principal:
         """Who may listen in. Raises Refusal."""
@@ -206,7 +186,7 @@ class _Listener:
             for task in (sending, asking, reading):
                 await end(task)
         with suppress(ConnectionError, TimeoutError):
-            async with asyncio.timeout(_REFUSED_S):
+            async with asyncio.timeout(REFUSED_S):
                 await self._ws.close()
 
     def _take(self, sounds: tuple[Sound, ...]) -> None:
@@ -258,12 +238,3 @@ class _Listener:
         self._state = state
         payload = {"state": state, **({} if reason is None else {"reason": reason})}
         await self._ws.send_str(orjson.dumps({"type": "event", "event": "listen.state", "payload": payload}).decode())
-
-
-async def _refuse(ws: web.WebSocketResponse, frame_id: str | int, refusal: Refusal) -> None:
-    """Say why, then close: with 1013 where trying again may help."""
-    code = WSCloseCode.TRY_AGAIN_LATER if refusal.retryable else WSCloseCode.POLICY_VIOLATION
-    with suppress(ConnectionError, TimeoutError):
-        async with asyncio.timeout(_REFUSED_S):
-            await ws.send_str(error_frame(frame_id, refusal).decode())
-            await ws.close(code=code, message=refusal.code.lower().encode())

@@ -9,21 +9,19 @@ import logging
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
-from weakref import WeakSet
 
 import aiohttp
 import orjson
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from gateway.authenticator import Authenticator
-from gateway.first_frame import connected, first_frame
+from gateway.first_frame import REFUSED_S, ConnectSockets, connected
 from gateway.web import assets
-from voicecall import metrics
 from voicecall.api.errors import Forbidden
-from voicecall.api.frames import Request, error_frame, read_request, result_frame
+from voicecall.api.frames import Request, result_frame
 from voicecall.api.scopes import Scope
 from voicecall.connections import sender
-from voicecall.errors import Refusal, Unavailable
+from voicecall.errors import Unavailable
 from voicecall.settings import Deployment, Settings
 from voicecall.slots import Slots
 
@@ -32,7 +30,6 @@ __all__ = ["PhoneRoutes"]
 _LARGEST: Final = 65_536
 _HEARTBEAT_S: Final = 10.0
 _OPEN: Final = aiohttp.ClientTimeout(total=3.0)
-_REFUSED_S: Final = 0.5
 _OFF: Final = (
     "the test phone is off; `voicecall dev` without a configuration has one, and docs/phone.md says which"
     " configurations have. Elsewhere set VOICECALL_PHONE_URL to the exchange of test phones"
@@ -50,8 +47,8 @@ class PhoneRoutes:
         self._url = deployment.phone_url
         self._secret = deployment.secret(settings.capabilities) or ""
         self._authenticator = authenticator
-        self._waiting = waiting
-        self._sockets: WeakSet[web.WebSocketResponse] = WeakSet()
+        about = "this is the socket of the page /phone\n"
+        self._sockets = ConnectSockets(authenticator, waiting, largest=_LARGEST, about=about)
         self._http: aiohttp.ClientSession | None = None
 
     def routes(self) -> list[web.RouteDef]:
@@ -64,43 +61,22 @@ class PhoneRoutes:
         ]
 
     async def close(self) -> None:
-        for ws in list(self._sockets):
-            with suppress(ConnectionError):
-                await ws.close(code=WSCloseCode.GOING_AWAY, message=b"gateway is shutting down")
+        await self._sockets.close()
         if self._http is not None:
             await self._http.close()
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        return self._refused(request) or assets.page("phone", request, microphone=True)
-
-    def _refused(self, request: web.Request) -> web.Response | None:
-        if self._authenticator.is_foreign(request.headers):
-            return web.Response(status=403, text="requests of foreign web pages are refused\n")
-        return None
+        return self._sockets.refused(request) or assets.page("phone", request, microphone=True)
 
     async def _line(self, request: web.Request) -> web.StreamResponse:
-        if (refused := self._refused(request)) is not None:
-            return refused
-        if not web.WebSocketResponse().can_prepare(request):
-            return web.Response(status=426, text="this is the socket of the page /phone\n")
-        ws = web.WebSocketResponse(max_msg_size=_LARGEST, heartbeat=_HEARTBEAT_S, compress=False, timeout=2.0)
-        await ws.prepare(request)
-        self._sockets.add(ws)
-        frame_id: str | int = ""
-        try:
-            frame = read_request(await first_frame(ws, self._waiting, sender(request.remote)))
-            frame_id = frame.id
+        async def use(ws: web.WebSocketResponse, frame: Request) -> None:
             self._admit(frame, request)
             async with await self._exchange() as exchange:
-                await ws.send_str(result_frame(frame_id, {"type": "hello-ok"}).decode())
+                await ws.send_str(result_frame(frame.id, {"type": "hello-ok"}).decode())
                 await exchange.send_str(_hello(frame.params))
                 await _join(ws, exchange)
-        except Refusal as refusal:
-            metrics.RPC.labels("connect", refusal.code).inc()
-            await _close(ws, frame_id, refusal)
-        except ConnectionError:
-            _log.info("phone line lost")
-        return ws
+
+        return await self._sockets.serve(request, use)
 
     def _admit(self, frame: Request, request: web.Request) -> None:
         """Raises Refusal: a test phone places calls and reads what is said, so it needs the scope to act, and TLS."""
@@ -145,7 +121,7 @@ async def _join(ws: web.WebSocketResponse, exchange: aiohttp.ClientWebSocketResp
         await asyncio.gather(*ways, return_exceptions=True)
     code = exchange.close_code if exchange.closed and not ws.closed else None
     with suppress(ConnectionError, TimeoutError):
-        async with asyncio.timeout(_REFUSED_S):
+        async with asyncio.timeout(REFUSED_S):
             await ws.close(code=code or WSCloseCode.GOING_AWAY)
 
 
@@ -156,12 +132,3 @@ async def _pass_on(source: Socket, target: Socket) -> None:
     async for message in source:
         if message.type is WSMsgType.TEXT:
             await target.send_str(message.data)
-
-
-async def _close(ws: web.WebSocketResponse, frame_id: str | int, refusal: Refusal) -> None:
-    """Say why, then close: with 1013 where trying again may help."""
-    code = WSCloseCode.TRY_AGAIN_LATER if refusal.retryable else WSCloseCode.POLICY_VIOLATION
-    with suppress(ConnectionError, TimeoutError):
-        async with asyncio.timeout(_REFUSED_S):
-            await ws.send_str(error_frame(frame_id, refusal).decode())
-            await ws.close(code=code, message=refusal.code.lower().encode())

@@ -8,14 +8,11 @@ from simulators.mock.exchange import Exchange
 from simulators.mock.interpreter import follow
 from simulators.mock.native_speech import NativeSpeech, Prompt
 from simulators.mock.requests import DialRequest, TransferRequest
-from simulators.phone.answering import answer
-from simulators.phone.persona import Wait
+from simulators.phone.answering import answer, connect_with
 from simulators.phone.switchboard import Arrival, NumberSettings
 from simulators.phone.switchboard import Switchboard as AnySwitchboard
 
 __all__ = ["Switchboard"]
-
-_LONGEST_TALK_MS = 3_600_000
 
 
 class Switchboard(AnySwitchboard[Call]):
@@ -96,17 +93,8 @@ class Switchboard(AnySwitchboard[Call]):
         call.run(self._transferred(call, order))
 
     async def _transferred(self, call: Call, order: TransferRequest) -> None:
-        line, person = answer(call), self.persona(order.to)
-        if person.refusal == "no-answer" or person.answer_after_ms > order.ring_timeout_s * 1000:
-            await line.pause(order.ring_timeout_s * 1000)
-            status = "no-answer"
-        elif person.refusal is not None:
-            status = person.refusal
-        else:
-            await line.pause(person.answer_after_ms)
-            call.note("bridged", to=order.to)
-            await line.pause(sum(step.ms for step in person.steps if isinstance(step, Wait)) or _LONGEST_TALK_MS)
-            status = "completed"
+        ring_ms = order.ring_timeout_s * 1000
+        status = await connect_with(call, order.to, self.persona(order.to), ring_ms=ring_ms)
         call.note("transferred", to=order.to, status=status)
         await follow(call, self._talk(call), "call.transferred", effect=order.effect, status=status)
 

@@ -5,9 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 from xml.etree import ElementTree as ET
 
-from simulators.phone.answering import answer, say
+from simulators.phone.answering import answer, connect_with, say
 from simulators.phone.machine import greeting_over
-from simulators.phone.persona import Wait
 from simulators.plivo import causes
 from simulators.plivo.call import Call, Callback
 from simulators.plivo.collecting import get_input
@@ -20,7 +19,6 @@ Element = Callable[[Call, ET.Element, str], Awaitable[Destination | None]]
 _KEY_MS = 200
 _PAUSES_MS = {"w": 500, "W": 1000}
 _LOOP_FOREVER = 1000
-_LONGEST_TALK_MS = 3_600_000
 
 
 async def perform(call: Call, element: ET.Element, base: str) -> Destination | None:
@@ -137,22 +135,11 @@ async def _dtmf(call: Call, element: ET.Element, base: str) -> None:
 
 async def _dial(call: Call, element: ET.Element, base: str) -> Destination | None:
     """Call one number and connect it with this leg until either hangs up. Who answers is no further call's business."""
-    line = answer(call)
     number = element.find("Number")
     to = "+" + "".join((element if number is None else number).itertext()).strip().removeprefix("+")
-    person = call.exchange.persona(to)
     call.note("dial", to=to, caller_id=element.get("callerId", ""))
-    timeout_ms = float(element.get("timeout", "30")) * 1000
-    if person.refusal == "no-answer" or person.answer_after_ms > timeout_ms:
-        await line.pause(timeout_ms)
-        status = "no-answer"
-    elif person.refusal is not None:
-        status = person.refusal
-    else:
-        await line.pause(person.answer_after_ms)
-        call.note("bridged", to=to)
-        await line.pause(sum(step.ms for step in person.steps if isinstance(step, Wait)) or _LONGEST_TALK_MS)
-        status = "completed"
+    ring_ms = float(element.get("timeout", "30")) * 1000
+    status = await connect_with(call, to, call.exchange.persona(to), ring_ms=ring_ms)
     call.note("dialled", to=to, status=status)
     url = resolve(base, element.get("action", ""))
     if not element.get("action") or element.get("redirect", "true") != "true":

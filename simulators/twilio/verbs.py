@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
-from simulators.phone.answering import answer, say
-from simulators.phone.persona import Wait
+from simulators.phone.answering import answer, connect_with, say
 from simulators.phone.stream import StreamFailed
 from simulators.twilio.call import Call
 from simulators.twilio.gather import gather
@@ -24,7 +23,6 @@ UNSUPPORTED = 12200
 _KEY_MS = 200
 _HALF_SECOND_MS = 500
 _LOOP_FOREVER = 1000
-_LONGEST_TALK_MS = 3_600_000
 
 
 async def perform(call: Call, verb: ET.Element, base: str, *, first: bool) -> Destination | None:
@@ -152,23 +150,11 @@ async def _stream(call: Call, element: ET.Element, base: str) -> None:
 
 async def _dial(call: Call, verb: ET.Element, base: str) -> Destination | None:
     """Call one number and connect it with this leg until either hangs up. Who answers is no further call's business."""
-    line = answer(call)
     number = verb.find("Number")
     to = _text(verb if number is None else number)
-    person = call.exchange.persona(to)
-    leg = {"to": to, "caller_id": verb.get("callerId", ""), "began_at": time.time()}
-    call.note("dial", **leg)
-    timeout_ms = float(verb.get("timeout", "30")) * 1000
-    if person.refusal == "no-answer" or person.answer_after_ms > timeout_ms:
-        await line.pause(timeout_ms)
-        status = "no-answer"
-    elif person.refusal is not None:
-        status = person.refusal
-    else:
-        await line.pause(person.answer_after_ms)
-        call.note("bridged", to=to)
-        await line.pause(sum(step.ms for step in person.steps if isinstance(step, Wait)) or _LONGEST_TALK_MS)
-        status = "completed"
+    call.note("dial", to=to, caller_id=verb.get("callerId", ""), began_at=time.time())
+    ring_ms = float(verb.get("timeout", "30")) * 1000
+    status = await connect_with(call, to, call.exchange.persona(to), ring_ms=ring_ms)
     call.note("dialled", to=to, status=status)
     if verb.get("action") is None:
         return None

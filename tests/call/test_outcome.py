@@ -58,18 +58,18 @@ def rejected(reason: str) -> CallRejected:
         (outbound().fold(HungUp(leg=LEG, reason=EndReason.ERROR)), ReachedBy.UNKNOWN, Result.BROKEN),
         (
             Story().fold(placed(), Dialled(leg=LEG), HungUp(leg=LEG, reason=EndReason.NO_ANSWER)),
-            ReachedBy.NOBODY,
+            ReachedBy.NONE,
             Result.NO_ANSWER,
         ),
         (
             Story().fold(placed(), Dialled(leg=LEG), HungUp(leg=LEG, reason=EndReason.BUSY)),
-            ReachedBy.NOBODY,
+            ReachedBy.NONE,
             Result.BUSY,
         ),
-        (Story().fold(placed(), DialRefused(code="21211", message="no")), ReachedBy.NOBODY, Result.FAILED),
+        (Story().fold(placed(), DialRefused(code="21211", message="no")), ReachedBy.NONE, Result.FAILED),
         (inbound().fold(HUNG_UP), ReachedBy.PERSON, Result.COMPLETED),
-        (Story().fold(rejected("busy")), ReachedBy.NOBODY, Result.MISSED),
-        (Story().fold(rejected("inbound-policy")), ReachedBy.NOBODY, Result.REFUSED),
+        (Story().fold(rejected("busy")), ReachedBy.NONE, Result.MISSED),
+        (Story().fold(rejected("inbound-policy")), ReachedBy.NONE, Result.REFUSED),
     ],
 )
 def test_who_was_reached_and_with_what_result(story: Story, by: ReachedBy, result: Result) -> None:

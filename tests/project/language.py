@@ -68,8 +68,6 @@ ALLOWED: Final = (
     Allowance("actors/*", "tell", r"\btell\(|`tell`|\ba tell\b", "pykka's term for a message to an actor"),
     Allowance("workers/*", "tell", r"\b_?tell(_all)?\(", "pykka's term for a message to an actor"),
     Allowance("*.py", "tell", r"\bfile\.tell\(\)", "the position in a file"),
-    Allowance("voicecall/*", "nobody", r'= "nobody"|ReachedBy\.NOBODY', "a value of `reachedBy` in reports"),
-    Allowance("docs/*", "nobody", r"`nobody` \(", "the same, in its description"),
     Allowance("gateway/*", "nobody", r'"nobody-listens"', "a reason on the wire of agent hosts"),
     Allowance("docs/*", "nobody", r"`nobody-listens`", "a reason on the wire of agent hosts"),
     Allowance(

@@ -122,7 +122,7 @@ async def test_each_call_is_reported_once_to_the_webhook_the_feed_and_the_archiv
 
         report = line["body"]["data"]
         assert (line["verified"], line["id"], line["body"]["type"]) == (True, REPORT_ID, "call.report")
-        assert (report["callId"], report["reachedBy"], report["result"]) == (CALL, "nobody", "no-answer")
+        assert (report["callId"], report["reachedBy"], report["result"]) == (CALL, "none", "no-answer")
         kept = await Reports(plant.redis).get(CALL)
         assert kept is not None
         assert (kept.report, kept.is_delivered, kept.is_archived) == (report, True, True)

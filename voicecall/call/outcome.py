@@ -36,7 +36,7 @@ class ReachedBy(StrEnum):
 
     PERSON = "person"
     MACHINE = "machine"
-    NOBODY = "nobody"  # it was not answered
+    NONE = "none"  # it was not answered
     UNKNOWN = "unknown"  # it was answered, and nothing shows by whom
 
 
@@ -57,7 +57,7 @@ class Result(StrEnum):
 def reached_by(call: Call) -> ReachedBy:
     """By the carrier's detection of machines where there is one; else a person is who spoke after we did."""
     if call.answered_at is None:
-        return ReachedBy.NOBODY
+        return ReachedBy.NONE
     if call.answered_by is not None:
         return ReachedBy.PERSON if call.answered_by is AnsweredBy.HUMAN else ReachedBy.MACHINE
     if call.phase is Phase.VOICEMAIL:

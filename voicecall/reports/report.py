@@ -73,7 +73,7 @@ def report_of(
         "mode": call.mode.value,
         "agentId": call.agent_id,
         "sessionKey": call.session_key or None,
-        "reached": by is not ReachedBy.NOBODY,
+        "reached": by is not ReachedBy.NONE,
         "reachedBy": by.value,
         "result": result_of(call).value,
         "endReason": None if call.end_reason is None else call.end_reason.value,
