@@ -13,6 +13,8 @@ _CONFIG: dict[str, Any] = {
     "maxConcurrentCalls": 8,
     "responseTimeoutMs": 5000,
     "streaming": {"silenceDurationMs": 200},
+    "tools": {"builtIn": ["note"]},
+    "reports": {"settleSec": 0},
     "numbers": {
         OURS_TOO: {
             "inboundGreeting": "Bicycle workshop, hello.",

@@ -199,18 +199,14 @@ def settings(**reports: Any) -> Settings:
 
 
 def test_a_report_has_what_was_noted_and_apart_from_it_what_was_promised() -> None:
-    notes = [("name", "Ada"), ("promise: call", "call back on Friday"), ("Promised", "a quote")]
-    report = report_of(talked(), [], at=5.0, settings=settings(), notes=notes)
+    notes = (("name", "Ada"), ("promise: call", "call back on Friday"), ("Promised", "a quote"))
+    call = talked()
+    noted = replace(call.tools, notes=tuple(Note(name=name, value=value) for name, value in notes))
+    report = report_of(replace(call, tools=noted), [], at=5.0, settings=settings())
     assert report["facts"] == [{"name": "name", "value": "Ada"}]
     assert report["promised"] == ["call back on Friday", "a quote"]
     assert (report["reachedBy"], report["result"], report["at"]) == ("person", "completed", 5000)
     assert not {"data", "unfilled", "transcript"} & report.keys()
-
-
-def test_the_notes_of_the_call_are_what_the_report_says() -> None:
-    call = talked()
-    noted = replace(call, tools=replace(call.tools, notes=(Note(name="guest", value="Ada"),)))
-    assert report_of(noted, [], at=5.0, settings=settings())["facts"] == [{"name": "guest", "value": "Ada"}]
 
 
 def test_a_transcript_is_in_the_report_only_where_it_is_asked_for() -> None:

@@ -16,7 +16,7 @@ from voicecall.call.state import Call, Direction
 from voicecall.reports.cost import cost_of
 from voicecall.settings import Settings
 
-__all__ = ["Filled", "notes_of", "report_id", "report_of", "schema_of"]
+__all__ = ["Filled", "report_id", "report_of", "schema_of"]
 
 _PROMISE: Final = "promise"  # notes of this name, and of names that begin with it, are promises
 
@@ -44,11 +44,6 @@ def schema_of(call: Call, history: Iterable[Event], settings: Settings) -> dict[
     return found if isinstance(found, dict) else None
 
 
-def notes_of(call: Call) -> tuple[tuple[str, str], ...]:
-    """What the agent has noted, name and value, in order."""
-    return tuple((note.name, note.value) for note in call.tools.notes)
-
-
 def report_of(
     call: Call,
     history: Sequence[Event],
@@ -56,11 +51,10 @@ def report_of(
     at: float,
     settings: Settings,
     filled: Filled | None = None,
-    notes: Iterable[tuple[str, str]] | None = None,
 ) -> dict[str, Any]:
     """The report of a call that is over, made at `at` (epoch seconds). Without `filled` no data was asked for."""
     settings = settings.on_route(call.route)
-    noted = [{"name": name, "value": value} for name, value in (notes_of(call) if notes is None else notes)]
+    noted = [{"name": note.name, "value": note.value} for note in call.tools.notes]
     by = reached_by(call)
     report = {
         "reportId": report_id(call.id),
