@@ -252,7 +252,8 @@ async def test_a_closed_connection_is_replaced_before_another_model_is_asked(sim
 async def test_a_stopped_reply_leaves_nothing_running(simulator: Simulator, url: str) -> None:
     """The caller interrupted: no model writes on, and no task is left."""
     before = asyncio.all_tasks()
-    await script(simulator, {"model": "first", "status": 500}, {"model": "second", "per_token_ms": 60_000})
+    long = "Good day. " + "And so it goes on. " * 200
+    await script(simulator, {"model": "first", "status": 500}, {"model": "second", "reply": long, "per_token_ms": 100})
     async with agent_of(url) as agent, aclosing(agent.reply(ASKED)) as pieces:  # type: ignore[type-var]
         async for piece in pieces:
             if isinstance(piece, str):
