@@ -1,6 +1,6 @@
 """Finds the programs that read the files of `deploy/`.
 
-Without one its tests say that they were not run; CI and VOICECALL_REQUIRE_DEPLOY_TOOLS=1 accept no skip.
+Without one its tests say that they were not run; VOICECALL_REQUIRE_DEPLOY_TOOLS=1 accepts no skip.
 """
 
 import os
